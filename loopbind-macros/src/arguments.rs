@@ -1,0 +1,180 @@
+//! The arguments of a function, on their way from the outer signature to the user's body.
+
+use crate::model::{Attribute, Model, Place};
+use crate::options::Known;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use std::collections::HashSet;
+use syn::{FnArg, Pat, PatType, Signature};
+
+/// One argument other than the receiver.
+pub(crate) struct Argument<'a> {
+    written: &'a PatType,
+    /// What it is called in the outer function: only our own tokens see this name.
+    name: Ident,
+    /// The predicates of its `#[cfg(..)]`.
+    presence: Vec<TokenStream>,
+}
+
+/// The arguments of `signature`, each with a name to pass it on by.
+pub(crate) fn list(signature: &Signature) -> Vec<Argument<'_>> {
+    let mut taken = HashSet::new();
+    signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(written) => Some(written),
+            FnArg::Receiver(_) => None,
+        })
+        .enumerate()
+        .map(|(position, written)| {
+            // The user's own name where there is one: documentation shows it.
+            let name = binding(&written.pat)
+                .filter(|name| taken.insert(name.to_string()))
+                .unwrap_or_else(|| {
+                    let span = Span::mixed_site();
+                    format_ident!("__loopbind_argument_{position}", span = span)
+                });
+            let presence = written
+                .attrs
+                .iter()
+                .filter(|attribute| attribute.path().is_ident("cfg"))
+                .filter_map(|attribute| attribute.meta.require_list().ok())
+                .map(|list| list.tokens.clone())
+                .collect();
+            Argument {
+                written,
+                name,
+                presence,
+            }
+        })
+        .collect()
+}
+
+/// The name that a plain `name` or `mut name` binds, out of sight of the user's tokens.
+fn binding(pattern: &Pat) -> Option<Ident> {
+    let Pat::Ident(pattern) = pattern else {
+        return None;
+    };
+    let is_plain = pattern.by_ref.is_none() && pattern.subpat.is_none();
+    // With a capital it may be the name of a constant or of a unit struct.
+    let starts_small = pattern
+        .ident
+        .to_string()
+        .starts_with(|first: char| first == '_' || first.is_lowercase());
+    (is_plain && starts_small).then(|| {
+        let mut name = pattern.ident.clone();
+        name.set_span(Span::mixed_site().located_at(name.span()));
+        name
+    })
+}
+
+impl Argument<'_> {
+    /// In the signature of the outer function.
+    pub(crate) fn declared(&self) -> TokenStream {
+        let (cfg, name, colon, ty) = (self.cfg(), &self.name, &self.written.colon_token, &self.written.ty);
+        quote!(#cfg #name #colon #ty)
+    }
+
+    /// What happens to it in the outer function before the loop is made.
+    pub(crate) fn prepared(&self, model: &Model) -> TokenStream {
+        let (cfg, name, home) = (self.cfg(), &self.name, &model.home);
+        if model.place == Place::NewThread {
+            // At the argument's own type, so that an error about it stands there.
+            let (first, last) = ends(self.written.ty.to_token_stream());
+            let send = Ident::new("__loopbind_send", first);
+            let value = quote_spanned!(last=> (#name));
+            return quote_spanned!(Span::mixed_site()=> #cfg let #name = #send #value;);
+        }
+        if model.attribute == Attribute::Test && !model.has(Known::Seeds) {
+            return quote_spanned! {Span::mixed_site()=>
+                #cfg let mut #name = #home::__private::core::option::Option::Some(#name);
+            };
+        }
+        TokenStream::new()
+    }
+
+    /// The value, where the body gets it.
+    pub(crate) fn passed(&self, model: &Model) -> TokenStream {
+        let (name, home) = (&self.name, &model.home);
+        if model.place == Place::NewThread {
+            return quote_spanned!(Span::mixed_site()=> #name());
+        }
+        if model.attribute != Attribute::Test {
+            return name.to_token_stream();
+        }
+        if model.has(Known::Seeds) {
+            let (first, last) = ends(self.written.ty.to_token_stream());
+            let clone = Ident::new("clone", first);
+            let value = quote_spanned!(last=> (&#name));
+            return quote_spanned!(Span::mixed_site()=> #home::__private::core::clone::Clone::#clone #value);
+        }
+        quote_spanned!(Span::mixed_site()=> #name.take().expect("a test without `seeds` runs once"))
+    }
+
+    /// Bound by the user's pattern, as an `async fn` binds it: whole first, so that all of it is dropped with the body.
+    pub(crate) fn bound(&self, model: &Model) -> TokenStream {
+        let (name, pattern, value) = (&self.name, &self.written.pat, self.passed(model));
+        let attributes = &self.written.attrs;
+        let cfg = self.cfg();
+        if binding(&self.written.pat).is_some() {
+            return quote_spanned!(Span::mixed_site()=> #(#attributes)* let #pattern = #value;);
+        }
+        quote_spanned! {Span::mixed_site()=>
+            #cfg let #name = #value;
+            #(#attributes)* let #pattern = #name;
+        }
+    }
+
+    fn cfg(&self) -> TokenStream {
+        self.presence
+            .iter()
+            .map(|predicate| quote_spanned!(Span::mixed_site()=> #[cfg(#predicate)]))
+            .collect()
+    }
+}
+
+/// Calls `callee` with every argument that is there: one call for each combination of those that may not be.
+pub(crate) fn call(callee: &TokenStream, arguments: &[Argument<'_>], model: &Model) -> TokenStream {
+    let optional: Vec<usize> = (0..arguments.len())
+        .filter(|index| !arguments[*index].presence.is_empty())
+        .collect();
+    let with = |chosen: &dyn Fn(usize) -> bool| {
+        let values = arguments
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| chosen(*index))
+            .map(|(_, argument)| argument.passed(model));
+        quote_spanned!(Span::mixed_site()=> #callee(#(#values),*))
+    };
+    if optional.is_empty() {
+        return with(&|_| true);
+    }
+    (0_usize..1 << optional.len())
+        .map(|combination| {
+            let is_there = |index: usize| match optional.iter().position(|other| *other == index) {
+                Some(bit) => combination >> bit & 1 == 1,
+                None => true,
+            };
+            let predicates = optional.iter().map(|index| {
+                let presence = &arguments[*index].presence;
+                if is_there(*index) {
+                    quote!(all(#(#presence),*))
+                } else {
+                    quote!(not(all(#(#presence),*)))
+                }
+            });
+            let call = with(&is_there);
+            quote_spanned!(Span::mixed_site()=> #[cfg(all(#(#predicates),*))] { #call })
+        })
+        .collect()
+}
+
+/// Spans of the first and the last token, for our own code that stands where the user's does.
+pub(crate) fn ends(tokens: TokenStream) -> (Span, Span) {
+    let ours = Span::mixed_site();
+    let mut trees = tokens.into_iter();
+    let first = trees.next().as_ref().map_or(ours, TokenTree::span);
+    let last = trees.last().as_ref().map_or(first, TokenTree::span);
+    (ours.located_at(first), ours.located_at(last))
+}

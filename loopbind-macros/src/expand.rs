@@ -1,0 +1,358 @@
+//! The function that the user gets: the same one without `async`, around a call into the runtime.
+//!
+//! Logic stays in the runtime (`__private`). Names that this makes start with `__loopbind`, their spans are hygienic, and every path
+//! starts at the crate itself, so that nothing in scope can stand in the way.
+
+use crate::arguments::{self, Argument};
+use crate::errors::Errors;
+use crate::model::{self, Attribute, Form, Model, Place};
+use crate::options::{self, Value};
+use crate::parse::{self, Body};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{GenericParam, ReturnType, Signature};
+
+/// Expands one attribute on one item. Never panics; says all that is wrong, and always gives an item back.
+pub(crate) fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let given = options::parse(attribute, options, &mut errors);
+    let function = match parse::function(attribute.name(), item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.push(error);
+            let errors = errors.into_tokens();
+            return quote!(#errors #item);
+        }
+    };
+    let model = Model::new(attribute, given, function, &mut errors);
+    let item = outer(&model);
+    let errors = errors.into_tokens();
+    quote!(#errors #item)
+}
+
+/// The item that replaces the user's.
+fn outer(model: &Model) -> TokenStream {
+    let function = &model.function;
+    let (attributes, visibility) = (&function.attributes, &function.visibility);
+    let arguments = arguments::list(&function.signature);
+    let test = test_attribute(model);
+    let head = head(model, &arguments);
+    let body = match (&function.body, model.form) {
+        (Body::Missing(semicolon), _) => semicolon.to_token_stream(),
+        // `::core` even if the path of `crate = path` is wrong, which is one error and should stay one.
+        (Body::Block(_), Form::Placeholder) => {
+            quote_spanned!(Span::mixed_site()=> { ::core::unimplemented!() })
+        }
+        (Body::Block(body), Form::InnerFunction) => around_function(model, body, &arguments),
+        (Body::Block(body), Form::Closure) => around_closure(model, body, &arguments),
+    };
+    quote!(#(#attributes)* #test #visibility #head #body)
+}
+
+fn test_attribute(model: &Model) -> TokenStream {
+    let is_there = model.function.attributes.iter().any(|attribute| {
+        attribute
+            .path()
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "test")
+    });
+    if model.attribute != Attribute::Test || is_there || model.form == Form::Placeholder {
+        return TokenStream::new();
+    }
+    let home = &model.home;
+    quote_spanned!(Span::mixed_site()=> #[#home::__private::core::prelude::v1::test])
+}
+
+/// The signature of the outer function: no `async`, plain names for the arguments.
+fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
+    let signature = &model.function.signature;
+    let Signature {
+        constness,
+        asyncness,
+        safety,
+        abi,
+        fn_token,
+        ident,
+        generics,
+        ..
+    } = signature;
+    let constness = (model.form == Form::Placeholder).then_some(constness);
+    let mut inputs: Vec<TokenStream> = Vec::new();
+    if let Some(receiver) = signature.receiver() {
+        inputs.push(receiver.to_token_stream());
+    }
+    inputs.extend(arguments.iter().map(Argument::declared));
+    let mut parentheses = Group::new(
+        proc_macro2::Delimiter::Parenthesis,
+        quote_spanned!(Span::mixed_site()=> #(#inputs),*),
+    );
+    parentheses.set_span(signature.paren_token.span.join());
+    let output = output(model);
+    let where_clause = &generics.where_clause;
+    let mut head = quote! {
+        #constness #safety #abi #fn_token #ident #generics #parentheses #output #where_clause
+    };
+    // Without a visibility the function starts at `async`, so that what is said of it as a whole is said where a plain one has it.
+    if let (syn::Visibility::Inherited, Some(asyncness)) = (&model.function.visibility, asyncness) {
+        head = starting_at(asyncness.span, head);
+    }
+    head
+}
+
+/// What the outer function returns.
+fn output(model: &Model) -> TokenStream {
+    let signature = &model.function.signature;
+    let home = &model.home;
+    let returned = match &signature.output {
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+        ReturnType::Default => quote_spanned!(Span::mixed_site()=> ()),
+    };
+    let returned = if signature.asyncness.is_some() {
+        capturing(returned)
+    } else {
+        returned
+    };
+    match (&signature.output, model.place) {
+        (ReturnType::Default, Place::CallingThread) => TokenStream::new(),
+        (ReturnType::Type(arrow, _), Place::CallingThread) => quote!(#arrow #returned),
+        (_, Place::NewThread) => {
+            let returned = if let ReturnType::Type(_, ty) = &signature.output {
+                if matches!(**ty, syn::Type::Never(_)) {
+                    // The only way to write this type as an argument: as what a function that returns it repeats.
+                    quote_spanned! {Span::mixed_site()=>
+                        <#home::__private::core::iter::RepeatWith<fn() -> #returned> as #home::__private::core::iter::Iterator>::Item
+                    }
+                } else {
+                    returned
+                }
+            } else {
+                returned
+            };
+            quote_spanned!(Span::mixed_site()=> -> #home::__private::LoopThread<#returned>)
+        }
+    }
+}
+
+/// `impl Trait` that captures every lifetime, as in an `async fn` of any edition: our spans are of an edition where it does.
+fn capturing(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|tree| match tree {
+            TokenTree::Ident(mut word) if word == "impl" => {
+                word.set_span(Span::mixed_site().located_at(word.span()));
+                TokenTree::Ident(word)
+            }
+            TokenTree::Group(group) => {
+                let mut inside = Group::new(group.delimiter(), capturing(group.stream()));
+                inside.set_span(group.span());
+                TokenTree::Group(inside)
+            }
+            other => other,
+        })
+        .collect()
+}
+
+/// The user's function, kept as it is inside ours, and the call that runs it.
+fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
+    let signature = &model.function.signature;
+    let Signature {
+        asyncness,
+        safety,
+        fn_token,
+        ident,
+        generics,
+        inputs,
+        output,
+        ..
+    } = signature;
+    // Dead code is not reported of a name that starts so: it is reported of the outer function.
+    let inner = Ident::new("__loopbind_body", ident.span());
+    let where_clause = &generics.where_clause;
+    let mut parentheses = Group::new(proc_macro2::Delimiter::Parenthesis, inputs.to_token_stream());
+    parentheses.set_span(signature.paren_token.span.join());
+    let mut function = quote! {
+        #asyncness #safety #fn_token #inner #generics #parentheses #output #where_clause #body
+    };
+    if let Some(first) = model.function.visibility.to_token_stream().into_iter().next() {
+        function = starting_at(first.span(), function);
+    }
+
+    let mut callee = Ident::new("__loopbind_body", Span::mixed_site()).into_token_stream();
+    let parameters: Vec<&Ident> = generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(&parameter.ident),
+            GenericParam::Const(parameter) => Some(&parameter.ident),
+            // Lifetimes are found by inference; most could not be written.
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    if !parameters.is_empty() {
+        callee = quote_spanned!(Span::mixed_site()=> #callee::<#(#parameters),*>);
+    }
+    let call = arguments::call(&callee, arguments, model);
+    let call = if model::is_unsafe(signature) {
+        quote_spanned!(Span::mixed_site()=> unsafe { #call })
+    } else {
+        call
+    };
+    let prepared = arguments.iter().map(|argument| argument.prepared(model));
+    let send = send(model, arguments);
+    let run = run(model, quote_spanned!(Span::mixed_site()=> move || { #call }));
+    braced(body, quote!(#function #send #(#prepared)* #run))
+}
+
+/// The user's tokens in a closure that has the type of the function, and sees its `self` and `Self`.
+fn around_closure(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
+    let signature = &model.function.signature;
+    let (inner_attributes, statements) = split_inner_attributes(body);
+    let returned = match &signature.output {
+        ReturnType::Default => Some(quote_spanned!(Span::mixed_site()=> ())),
+        ReturnType::Type(_, ty) if is_nameable(ty) => Some(ty.to_token_stream()),
+        ReturnType::Type(..) => None,
+    };
+    let (arrow, of_type) = match &returned {
+        Some(ty) => (
+            quote_spanned!(Span::mixed_site()=> -> #ty),
+            quote_spanned!(Span::mixed_site()=> : #ty),
+        ),
+        None => (TokenStream::new(), TokenStream::new()),
+    };
+    // Taken whole, so that the part the body does not mention is dropped with the rest.
+    let receiver = signature.receiver().map(|receiver| {
+        let this = &receiver.self_token;
+        quote_spanned!(Span::mixed_site()=> let _ = &#this;)
+    });
+    let bound = arguments.iter().map(|argument| argument.bound(model));
+    let asyncness = &signature.asyncness;
+    let content = quote_spanned! {Span::mixed_site()=>
+        #receiver
+        #(#bound)*
+        let __loopbind_result #of_type = #statements;
+        __loopbind_result
+    };
+    let closure = match returned {
+        Some(_) => quote_spanned!(Span::mixed_site()=> #asyncness move || #arrow { #content }),
+        None if asyncness.is_some() => {
+            quote_spanned!(Span::mixed_site()=> move || async move { #content })
+        }
+        None => quote_spanned!(Span::mixed_site()=> move || { #content }),
+    };
+    let prepared = arguments.iter().map(|argument| argument.prepared(model));
+    let send = send(model, arguments);
+    let run = run(model, closure);
+    braced(body, quote!(#inner_attributes #send #(#prepared)* #run))
+}
+
+/// What carries an argument to another thread. Its result is `Send` by declaration: an argument that is not causes one error, here.
+fn send(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
+    if model.place == Place::CallingThread || arguments.is_empty() {
+        return TokenStream::new();
+    }
+    let home = &model.home;
+    quote_spanned! {Span::mixed_site()=>
+        fn __loopbind_send<T: #home::__private::core::marker::Send + 'static>(
+            value: T,
+        ) -> impl #home::__private::core::ops::FnOnce() -> T + #home::__private::core::marker::Send + 'static {
+            move || value
+        }
+    }
+}
+
+/// The call into the runtime.
+fn run(model: &Model, make: TokenStream) -> TokenStream {
+    let is_async = model.function.signature.asyncness.is_some();
+    let name = match (model.attribute, model.place, is_async) {
+        (Attribute::Main, _, true) => "run_main",
+        (Attribute::Main, _, false) => "bind_main",
+        (Attribute::Thread, Place::CallingThread, true) => "run_thread",
+        (Attribute::Thread, Place::CallingThread, false) => "bind_thread",
+        (Attribute::Thread, Place::NewThread, true) => "spawn_thread",
+        (Attribute::Thread, Place::NewThread, false) => "spawn_plain_thread",
+        (Attribute::Test, _, true) => "run_test",
+        (Attribute::Test, _, false) => "run_plain_test",
+    };
+    let ours = Span::mixed_site();
+    let (home, setup) = (&model.home, setup(model));
+    let entry = Ident::new(name, ours);
+    if model.attribute != Attribute::Test {
+        return quote_spanned!(ours=> #home::__private::#entry(#setup, #make));
+    }
+    quote_spanned! {ours=>
+        #home::__private::#entry(#setup, #make, |__loopbind_output| {
+            use #home::__private::{OutcomeOfAny as _, OutcomeOfResult as _};
+            (&#home::__private::Outcome(__loopbind_output)).failed()
+        })
+    }
+}
+
+/// What the options say, as a chain of calls; each call stands at its option, so that a value of the wrong type is told there.
+fn setup(model: &Model) -> TokenStream {
+    let ours = Span::mixed_site();
+    let home = &model.home;
+    let name = model::plain_name(&model.function.signature);
+    let calls = model.settings.iter().map(|option| {
+        let method = Ident::new(option.known.key(), ours.located_at(option.span));
+        let value = match (&option.value, option.known) {
+            (Value::Tokens(value), _) => value.clone(),
+            (Value::Time(time), _) => {
+                let (seconds, nanoseconds) = (time.as_secs(), time.subsec_nanos());
+                quote_spanned!(ours=> #home::__private::core::time::Duration::new(#seconds, #nanoseconds))
+            }
+            (Value::Nothing, options::Known::Debug) => quote_spanned!(ours=> true),
+            (Value::Nothing, _) => TokenStream::new(),
+        };
+        quote_spanned!(ours=> .#method(#value))
+    });
+    quote_spanned!(ours=> #home::__private::Setup::new(#name) #(#calls)*)
+}
+
+/// `#![..]` at the start of a body, and the body without them: only a function's own braces may hold them.
+fn split_inner_attributes(body: &Group) -> (TokenStream, Group) {
+    let mut attributes = TokenStream::new();
+    let trees: Vec<TokenTree> = body.stream().into_iter().collect();
+    let mut rest = &trees[..];
+    while let [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(content), after @ ..] = rest {
+        if hash.as_char() != '#' || bang.as_char() != '!' {
+            break;
+        }
+        attributes.extend([
+            TokenTree::from(hash.clone()),
+            bang.clone().into(),
+            content.clone().into(),
+        ]);
+        rest = after;
+    }
+    let mut without = Group::new(body.delimiter(), rest.iter().cloned().collect());
+    without.set_span(body.span());
+    (attributes, without)
+}
+
+/// Whether a closure may be declared to return the type.
+fn is_nameable(ty: &syn::Type) -> bool {
+    fn has_impl(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|tree| match tree {
+            TokenTree::Ident(word) => word == "impl",
+            TokenTree::Group(group) => has_impl(group.stream()),
+            _ => false,
+        })
+    }
+    !has_impl(ty.to_token_stream())
+}
+
+/// In the braces of the user's body, so that the function ends where the user's does.
+fn braced(body: &Group, content: TokenStream) -> TokenStream {
+    let mut braces = Group::new(proc_macro2::Delimiter::Brace, content);
+    braces.set_span(body.span());
+    braces.into_token_stream()
+}
+
+fn starting_at(span: Span, tokens: TokenStream) -> TokenStream {
+    let mut trees: Vec<TokenTree> = tokens.into_iter().collect();
+    if let Some(first) = trees.first_mut() {
+        first.set_span(span);
+    }
+    trees.into_iter().collect()
+}

@@ -1,0 +1,314 @@
+//! The options between the parentheses of an attribute: which exist, where, and what their values look like.
+//!
+//! Every option is read to its end even after a mistake, so that one compilation tells all of them.
+
+use crate::errors::Errors;
+use crate::model::Attribute;
+use crate::values;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use std::time::Duration;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, Path, Token, token};
+
+/// An option that some attribute has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    Spawn,
+    VirtualTime,
+    Seed,
+    Seeds,
+    Timeout,
+    Name,
+    StackSize,
+    Core,
+    Debug,
+    AllowNestedRun,
+    Crate,
+    Builder,
+}
+
+impl Known {
+    const ALL: [Known; 12] = [
+        Known::Spawn,
+        Known::VirtualTime,
+        Known::Seed,
+        Known::Seeds,
+        Known::Timeout,
+        Known::Name,
+        Known::StackSize,
+        Known::Core,
+        Known::Debug,
+        Known::AllowNestedRun,
+        Known::Crate,
+        Known::Builder,
+    ];
+
+    /// As it is written.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Known::Spawn => "spawn",
+            Known::VirtualTime => "virtual_time",
+            Known::Seed => "seed",
+            Known::Seeds => "seeds",
+            Known::Timeout => "timeout",
+            Known::Name => "name",
+            Known::StackSize => "stack_size",
+            Known::Core => "core",
+            Known::Debug => "debug",
+            Known::AllowNestedRun => "allow_nested_run",
+            Known::Crate => "crate",
+            Known::Builder => "builder",
+        }
+    }
+
+    /// As an error shows it: with the shape of its value.
+    pub(crate) fn usage(self) -> &'static str {
+        match self {
+            Known::Spawn => "spawn",
+            Known::VirtualTime => "virtual_time",
+            Known::Seed => "seed = 7",
+            Known::Seeds => "seeds = 0..64",
+            Known::Timeout => "timeout = \"5s\"",
+            Known::Name => "name = \"ui\"",
+            Known::StackSize => "stack_size = 1 << 20",
+            Known::Core => "core = 0",
+            Known::Debug => "debug",
+            Known::AllowNestedRun => "allow_nested_run",
+            Known::Crate => "crate = path::to::loopbind",
+            Known::Builder => "builder = EventLoop::builder()",
+        }
+    }
+
+    fn named(key: &str) -> Option<Known> {
+        Known::ALL.into_iter().find(|known| known.key() == key)
+    }
+
+    /// The one attribute that has it, or none where all of them do.
+    fn owner(self) -> Option<Attribute> {
+        match self {
+            Known::Name
+            | Known::Debug
+            | Known::AllowNestedRun
+            | Known::Crate
+            | Known::Builder => None,
+            Known::Spawn | Known::StackSize | Known::Core => Some(Attribute::Thread),
+            Known::VirtualTime | Known::Seed | Known::Seeds | Known::Timeout => {
+                Some(Attribute::Test)
+            }
+        }
+    }
+
+    fn shape(self) -> Shape {
+        match self {
+            Known::Spawn | Known::VirtualTime | Known::AllowNestedRun => Shape::Flag,
+            Known::Debug => Shape::FlagOrExpression,
+            Known::Crate => Shape::Path,
+            _ => Shape::Expression,
+        }
+    }
+}
+
+/// What may follow the key of an option.
+#[derive(PartialEq, Eq)]
+enum Shape {
+    Flag,
+    FlagOrExpression,
+    Expression,
+    Path,
+}
+
+/// What did follow it.
+pub(crate) enum Value {
+    Nothing,
+    Tokens(TokenStream),
+    Time(Duration),
+}
+
+/// One option that was given and understood.
+pub(crate) struct Given {
+    pub(crate) known: Known,
+    /// Where the key stands.
+    pub(crate) span: Span,
+    pub(crate) value: Value,
+}
+
+/// All options that were understood; what was not is in `errors`.
+pub(crate) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Errors) -> Vec<Given> {
+    let mut given: Vec<Given> = Vec::new();
+    let mut seen: Vec<Known> = Vec::new();
+    let read = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            if let Some(option) = option(attribute, input, &mut seen, errors) {
+                given.push(option);
+            }
+            separator(input, errors);
+        }
+        Ok(())
+    };
+    if let Err(error) = read.parse2(tokens) {
+        errors.push(error);
+    }
+    given
+}
+
+fn option(
+    attribute: Attribute,
+    input: ParseStream<'_>,
+    seen: &mut Vec<Known>,
+    errors: &mut Errors,
+) -> Option<Given> {
+    let Ok(key) = input.call(Ident::parse_any) else {
+        errors.at(
+            input.span(),
+            format!("expected an option; {}", takes(attribute)),
+        );
+        skip(input);
+        return None;
+    };
+    let written = key.to_string();
+    let Some(known) = Known::named(&written) else {
+        errors.at(
+            key.span(),
+            format!("unknown option `{written}`; {}", takes(attribute)),
+        );
+        skip(input);
+        return None;
+    };
+    if let Some(owner) = known.owner().filter(|owner| *owner != attribute) {
+        errors.at(
+            key.span(),
+            format!(
+                "`{written}` is an option of `{}`, not of `{}`; {}",
+                owner.name(),
+                attribute.name(),
+                takes(attribute)
+            ),
+        );
+        skip(input);
+        return None;
+    }
+    let twice = seen.contains(&known);
+    if twice {
+        errors.at(
+            key.span(),
+            format!("`{written}` is given twice: keep one of them"),
+        );
+    } else {
+        seen.push(known);
+    }
+    let value = value(known, &key, input, errors)?;
+    (!twice).then_some(Given {
+        known,
+        span: key.span(),
+        value,
+    })
+}
+
+fn value(
+    known: Known,
+    key: &Ident,
+    input: ParseStream<'_>,
+    errors: &mut Errors,
+) -> Option<Value> {
+    let shape = known.shape();
+    if input.peek(token::Paren) || input.peek(token::Brace) || input.peek(token::Bracket) {
+        let message = match shape {
+            Shape::Flag => format!("`{key}` takes no value: write `{}`", known.usage()),
+            _ => format!("a value follows `=`: write `{}`", known.usage()),
+        };
+        errors.at(input.span(), message);
+        skip(input);
+        return None;
+    }
+    let Ok(equals) = input.parse::<Token![=]>() else {
+        if matches!(shape, Shape::Flag | Shape::FlagOrExpression) {
+            return Some(Value::Nothing);
+        }
+        errors.at(
+            key.span(),
+            format!("`{key}` takes a value: write `{}`", known.usage()),
+        );
+        return None;
+    };
+    if shape == Shape::Flag {
+        errors.at(
+            equals.span,
+            format!("`{key}` takes no value: write `{}`", known.usage()),
+        );
+        skip(input);
+        return None;
+    }
+    if input.is_empty() || input.peek(Token![,]) {
+        errors.at(
+            equals.span,
+            format!("the value of `{key}` is missing: write `{}`", known.usage()),
+        );
+        return None;
+    }
+    if shape == Shape::Path {
+        return path(known, input, errors);
+    }
+    match input.parse::<Expr>() {
+        Ok(expression) => values::check(known, expression, errors),
+        Err(error) => {
+            errors.push(error);
+            skip(input);
+            None
+        }
+    }
+}
+
+fn path(known: Known, input: ParseStream<'_>, errors: &mut Errors) -> Option<Value> {
+    let start = input.fork();
+    match input.call(Path::parse_mod_style) {
+        Ok(path) if input.is_empty() || input.peek(Token![,]) => Some(Value::Tokens(path.into_token_stream())),
+        _ => {
+            errors.at(
+                if start.peek(Token![::]) || start.peek(syn::Ident::peek_any) {
+                    input.span()
+                } else {
+                    start.span()
+                },
+                format!(
+                    "`{}` takes a path, without quotes: write `{}`",
+                    known.key(),
+                    known.usage()
+                ),
+            );
+            skip(input);
+            None
+        }
+    }
+}
+
+/// What stands between two options.
+fn separator(input: ParseStream<'_>, errors: &mut Errors) {
+    if input.is_empty() || input.parse::<Token![,]>().is_ok() {
+        return;
+    }
+    errors.at(input.span(), "expected `,` between two options");
+    // A word is taken for the next option; anything else would only cause more errors.
+    if !input.peek(syn::Ident::peek_any) {
+        skip(input);
+        let _: syn::Result<Token![,]> = input.parse();
+    }
+}
+
+/// To the next comma, which stays.
+fn skip(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        let _: syn::Result<TokenTree> = input.parse();
+    }
+}
+
+/// The list of what exists.
+fn takes(attribute: Attribute) -> String {
+    let options: Vec<String> = Known::ALL
+        .into_iter()
+        .filter(|known| known.owner().is_none_or(|owner| owner == attribute))
+        .map(|known| format!("`{}`", known.usage()))
+        .collect();
+    format!("`{}` takes {}", attribute.name(), options.join(", "))
+}
