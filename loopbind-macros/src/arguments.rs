@@ -2,7 +2,7 @@
 
 use crate::model::{Attribute, Model, Place};
 use crate::options::Known;
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use std::collections::HashSet;
 use syn::{FnArg, Pat, PatType, Signature};
@@ -78,17 +78,23 @@ impl Argument<'_> {
 
     /// What happens to it in the outer function before the loop is made.
     pub(crate) fn prepared(&self, model: &Model) -> TokenStream {
-        let (cfg, name, home) = (self.cfg(), &self.name, &model.home);
+        let (cfg, name) = (self.cfg(), &self.name);
         if model.place == Place::NewThread {
-            // At the argument's own type, so that an error about it stands there.
+            // The first and the last token stand at the ends of the argument's type, and so does an error about it.
             let (first, last) = ends(self.written.ty.to_token_stream());
-            let send = Ident::new("__loopbind_send", first);
-            let value = quote_spanned!(last=> (#name));
-            return quote_spanned!(Span::mixed_site()=> #cfg let #name = #send #value;);
+            let pack = quote_spanned!(first=> __LoopbindArgument::pack);
+            let begin = name_at(name, first);
+            let end = quote_spanned!(last=> 0);
+            let mut value = Group::new(Delimiter::Parenthesis, quote!(#begin.#end));
+            value.set_span(last);
+            return quote_spanned! {Span::mixed_site()=>
+                #cfg let #name = (#name,);
+                #cfg let #name = #pack #value;
+            };
         }
         if model.attribute == Attribute::Test && !model.has(Known::Seeds) {
             return quote_spanned! {Span::mixed_site()=>
-                #cfg let mut #name = #home::__private::core::option::Option::Some(#name);
+                #cfg let mut #name = __loopbind::core::option::Option::Some(#name);
             };
         }
         TokenStream::new()
@@ -96,18 +102,22 @@ impl Argument<'_> {
 
     /// The value, where the body gets it.
     pub(crate) fn passed(&self, model: &Model) -> TokenStream {
-        let (name, home) = (&self.name, &model.home);
+        let name = &self.name;
         if model.place == Place::NewThread {
-            return quote_spanned!(Span::mixed_site()=> #name());
+            return quote_spanned!(Span::mixed_site()=> #name.unpack());
         }
         if model.attribute != Attribute::Test {
             return name.to_token_stream();
         }
         if model.has(Known::Seeds) {
             let (first, last) = ends(self.written.ty.to_token_stream());
-            let clone = Ident::new("clone", first);
-            let value = quote_spanned!(last=> (&#name));
-            return quote_spanned!(Span::mixed_site()=> #home::__private::core::clone::Clone::#clone #value);
+            let begin = quote_spanned!(first=> __loopbind::core::clone::Clone);
+            let clone = quote_spanned!(last=> clone);
+            let reference = quote_spanned!(first=> &);
+            let name = name_at(name, last);
+            let mut value = Group::new(Delimiter::Parenthesis, quote!(#reference #name));
+            value.set_span(last);
+            return quote!(#begin::#clone #value);
         }
         quote_spanned!(Span::mixed_site()=> #name.take().expect("a test without `seeds` runs once"))
     }
@@ -168,6 +178,44 @@ pub(crate) fn call(callee: &TokenStream, arguments: &[Argument<'_>], model: &Mod
             quote_spanned!(Span::mixed_site()=> #[cfg(all(#(#predicates),*))] { #call })
         })
         .collect()
+}
+
+fn name_at(name: &Ident, span: Span) -> Ident {
+    let mut name = name.clone();
+    name.set_span(span);
+    name
+}
+
+/// What carries an argument to another thread.
+///
+/// It is `Send` whatever is in it, and only takes in what is: so an argument that is not causes one error, where it is packed.
+pub(crate) fn package(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
+    if model.place == Place::CallingThread || arguments.is_empty() {
+        return TokenStream::new();
+    }
+    quote_spanned! {Span::mixed_site()=>
+        type __LoopbindPacked = __loopbind::std::boxed::Box<
+            dyn __loopbind::core::any::Any + __loopbind::core::marker::Send,
+        >;
+        struct __LoopbindArgument<T> {
+            packed: __LoopbindPacked,
+            unpack: fn(__LoopbindPacked) -> T,
+        }
+        impl<T> __LoopbindArgument<T> {
+            fn pack(value: T) -> Self
+            where
+                T: __loopbind::core::marker::Send + 'static,
+            {
+                Self {
+                    packed: __loopbind::std::boxed::Box::new(value),
+                    unpack: |packed| *packed.downcast().expect("what was packed"),
+                }
+            }
+            fn unpack(self) -> T {
+                (self.unpack)(self.packed)
+            }
+        }
+    }
 }
 
 /// Spans of the first and the last token, for our own code that stands where the user's does.

@@ -8,9 +8,9 @@ use crate::errors::Errors;
 use crate::model::{self, Attribute, Form, Model, Place};
 use crate::options::{self, Value};
 use crate::parse::{self, Body};
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericParam, ReturnType, Signature};
+use syn::{GenericParam, ReturnType, Signature, Type, Visibility};
 
 /// Expands one attribute on one item. Never panics; says all that is wrong, and always gives an item back.
 pub(crate) fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
@@ -46,7 +46,44 @@ fn outer(model: &Model) -> TokenStream {
         (Body::Block(body), Form::InnerFunction) => around_function(model, body, &arguments),
         (Body::Block(body), Form::Closure) => around_closure(model, body, &arguments),
     };
-    quote!(#(#attributes)* #test #visibility #head #body)
+    let silenced = silenced_outside(model);
+    quote!(#silenced #(#attributes)* #test #visibility #head #body)
+}
+
+/// Lints that fire on a plain `fn`, as the outer one is, and not on an `async fn`, as the user's is.
+fn silenced_outside(model: &Model) -> TokenStream {
+    if model.function.signature.asyncness.is_none() {
+        return TokenStream::new();
+    }
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+    }
+}
+
+/// Lints that spare what a library exports: the outer function may be that, and they look at it; the inner one never is.
+fn silenced_inside(model: &Model) -> TokenStream {
+    if matches!(model.function.visibility, Visibility::Inherited) {
+        return TokenStream::new();
+    }
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(
+            clippy::borrowed_box,
+            clippy::box_collection,
+            clippy::fn_params_excessive_bools,
+            clippy::large_types_passed_by_value,
+            clippy::linkedlist,
+            clippy::needless_pass_by_ref_mut,
+            clippy::option_option,
+            clippy::owned_cow,
+            clippy::rc_buffer,
+            clippy::rc_mutex,
+            clippy::redundant_allocation,
+            clippy::ref_option,
+            clippy::unnecessary_box_returns,
+            clippy::unnecessary_wraps,
+            clippy::vec_box,
+        )]
+    }
 }
 
 fn test_attribute(model: &Model) -> TokenStream {
@@ -84,7 +121,7 @@ fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
     }
     inputs.extend(arguments.iter().map(Argument::declared));
     let mut parentheses = Group::new(
-        proc_macro2::Delimiter::Parenthesis,
+        Delimiter::Parenthesis,
         quote_spanned!(Span::mixed_site()=> #(#inputs),*),
     );
     parentheses.set_span(signature.paren_token.span.join());
@@ -94,7 +131,7 @@ fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
         #constness #safety #abi #fn_token #ident #generics #parentheses #output #where_clause
     };
     // Without a visibility the function starts at `async`, so that what is said of it as a whole is said where a plain one has it.
-    if let (syn::Visibility::Inherited, Some(asyncness)) = (&model.function.visibility, asyncness) {
+    if let (Visibility::Inherited, Some(asyncness)) = (&model.function.visibility, asyncness) {
         head = starting_at(asyncness.span, head);
     }
     head
@@ -118,7 +155,7 @@ fn output(model: &Model) -> TokenStream {
         (ReturnType::Type(arrow, _), Place::CallingThread) => quote!(#arrow #returned),
         (_, Place::NewThread) => {
             let returned = if let ReturnType::Type(_, ty) = &signature.output {
-                if matches!(**ty, syn::Type::Never(_)) {
+                if matches!(**ty, Type::Never(_)) {
                     // The only way to write this type as an argument: as what a function that returns it repeats.
                     quote_spanned! {Span::mixed_site()=>
                         <#home::__private::core::iter::RepeatWith<fn() -> #returned> as #home::__private::core::iter::Iterator>::Item
@@ -129,7 +166,14 @@ fn output(model: &Model) -> TokenStream {
             } else {
                 returned
             };
-            quote_spanned!(Span::mixed_site()=> -> #home::__private::LoopThread<#returned>)
+            // It ends where the written one ends, as the span of the whole signature does.
+            let end = match &signature.output {
+                ReturnType::Type(_, ty) => ty.to_token_stream().into_iter().last().map(|last| last.span()),
+                ReturnType::Default => None,
+            };
+            let end = end.unwrap_or_else(|| signature.paren_token.span.join());
+            let close = quote_spanned!(end=> >);
+            quote_spanned!(Span::mixed_site()=> -> #home::__private::LoopThread<#returned #close)
         }
     }
 }
@@ -169,7 +213,7 @@ fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> T
     // Dead code is not reported of a name that starts so: it is reported of the outer function.
     let inner = Ident::new("__loopbind_body", ident.span());
     let where_clause = &generics.where_clause;
-    let mut parentheses = Group::new(proc_macro2::Delimiter::Parenthesis, inputs.to_token_stream());
+    let mut parentheses = Group::new(Delimiter::Parenthesis, inputs.to_token_stream());
     parentheses.set_span(signature.paren_token.span.join());
     let mut function = quote! {
         #asyncness #safety #fn_token #inner #generics #parentheses #output #where_clause #body
@@ -199,9 +243,11 @@ fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> T
         call
     };
     let prepared = arguments.iter().map(|argument| argument.prepared(model));
-    let send = send(model, arguments);
+    let alias = alias(model);
+    let package = arguments::package(model, arguments);
+    let silenced = silenced_inside(model);
     let run = run(model, quote_spanned!(Span::mixed_site()=> move || { #call }));
-    braced(body, quote!(#function #send #(#prepared)* #run))
+    braced(body, quote!(#silenced #function #alias #package #(#prepared)* #run))
 }
 
 /// The user's tokens in a closure that has the type of the function, and sees its `self` and `Self`.
@@ -226,39 +272,45 @@ fn around_closure(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> To
         quote_spanned!(Span::mixed_site()=> let _ = &#this;)
     });
     let bound = arguments.iter().map(|argument| argument.bound(model));
-    let asyncness = &signature.asyncness;
-    let content = quote_spanned! {Span::mixed_site()=>
-        #receiver
-        #(#bound)*
-        let __loopbind_result #of_type = #statements;
-        __loopbind_result
-    };
-    let closure = match returned {
-        Some(_) => quote_spanned!(Span::mixed_site()=> #asyncness move || #arrow { #content }),
-        None if asyncness.is_some() => {
-            quote_spanned!(Span::mixed_site()=> move || async move { #content })
+    let result = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_))) {
+        // What never comes needs no name, and could not be given this type.
+        statements.into_token_stream()
+    } else {
+        quote_spanned! {Span::mixed_site()=>
+            let __loopbind_result #of_type = #statements;
+            __loopbind_result
         }
-        None => quote_spanned!(Span::mixed_site()=> move || { #content }),
+    };
+    let content = quote_spanned!(Span::mixed_site()=> #receiver #(#bound)* #result);
+    // A receiver that cannot move to another thread is said where it stands: all else in the closure can.
+    let (first, last) = signature
+        .receiver()
+        .map_or((Span::mixed_site(), Span::mixed_site()), |receiver| {
+            arguments::ends(receiver.to_token_stream())
+        });
+    let head = quote_spanned!(first=> move ||);
+    let content = quote_spanned!(last=> { #content });
+    let closure = match (returned, signature.asyncness) {
+        (Some(_), None) | (None, None) => quote!(#head #arrow #content),
+        (Some(_), Some(_)) => {
+            let asyncness = Ident::new("async", first);
+            quote!(#asyncness #head #arrow #content)
+        }
+        (None, Some(_)) => quote_spanned!(Span::mixed_site()=> #head { async move #content }),
     };
     let prepared = arguments.iter().map(|argument| argument.prepared(model));
-    let send = send(model, arguments);
+    let alias = alias(model);
+    let package = arguments::package(model, arguments);
     let run = run(model, closure);
-    braced(body, quote!(#inner_attributes #send #(#prepared)* #run))
+    braced(body, quote!(#inner_attributes #alias #package #(#prepared)* #run))
 }
 
-/// What carries an argument to another thread. Its result is `Send` by declaration: an argument that is not causes one error, here.
-fn send(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
-    if model.place == Place::CallingThread || arguments.is_empty() {
-        return TokenStream::new();
-    }
+/// A short name for what this crate has in the runtime: if the path of `crate = path` is wrong, that is one error.
+///
+/// Its one segment can also be moved to the user's tokens, where a longer path would only partly go.
+fn alias(model: &Model) -> TokenStream {
     let home = &model.home;
-    quote_spanned! {Span::mixed_site()=>
-        fn __loopbind_send<T: #home::__private::core::marker::Send + 'static>(
-            value: T,
-        ) -> impl #home::__private::core::ops::FnOnce() -> T + #home::__private::core::marker::Send + 'static {
-            move || value
-        }
-    }
+    quote_spanned!(Span::mixed_site()=> use #home::__private as __loopbind;)
 }
 
 /// The call into the runtime.
@@ -275,15 +327,34 @@ fn run(model: &Model, make: TokenStream) -> TokenStream {
         (Attribute::Test, _, false) => "run_plain_test",
     };
     let ours = Span::mixed_site();
-    let (home, setup) = (&model.home, setup(model));
+    let setup = setup(model);
     let entry = Ident::new(name, ours);
+    if model.place == Place::NewThread {
+        // What is returned has to be `Send`, and an error about it belongs at its type.
+        let signature = &model.function.signature;
+        let (first, last) = match (&signature.output, signature.generics.type_params().next()) {
+            (ReturnType::Type(_, ty), _) => arguments::ends(ty.to_token_stream()),
+            (ReturnType::Default, Some(parameter)) => {
+                let declared = ours.located_at(parameter.ident.span());
+                (declared, declared)
+            }
+            (ReturnType::Default, None) => (ours, ours),
+        };
+        let private = Ident::new("__loopbind", first);
+        let entry = Ident::new(name, last);
+        let mut handed = Group::new(Delimiter::Parenthesis, quote_spanned!(ours=> #setup, #make));
+        handed.set_span(last);
+        return quote_spanned! {ours=>
+            #private::#entry #handed
+        };
+    }
     if model.attribute != Attribute::Test {
-        return quote_spanned!(ours=> #home::__private::#entry(#setup, #make));
+        return quote_spanned!(ours=> __loopbind::#entry(#setup, #make));
     }
     quote_spanned! {ours=>
-        #home::__private::#entry(#setup, #make, |__loopbind_output| {
-            use #home::__private::{OutcomeOfAny as _, OutcomeOfResult as _};
-            (&#home::__private::Outcome(__loopbind_output)).failed()
+        __loopbind::#entry(#setup, #make, |__loopbind_output| {
+            use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
+            (&__loopbind::Outcome(__loopbind_output)).failed()
         })
     }
 }
@@ -291,7 +362,6 @@ fn run(model: &Model, make: TokenStream) -> TokenStream {
 /// What the options say, as a chain of calls; each call stands at its option, so that a value of the wrong type is told there.
 fn setup(model: &Model) -> TokenStream {
     let ours = Span::mixed_site();
-    let home = &model.home;
     let name = model::plain_name(&model.function.signature);
     let calls = model.settings.iter().map(|option| {
         let method = Ident::new(option.known.key(), ours.located_at(option.span));
@@ -299,14 +369,14 @@ fn setup(model: &Model) -> TokenStream {
             (Value::Tokens(value), _) => value.clone(),
             (Value::Time(time), _) => {
                 let (seconds, nanoseconds) = (time.as_secs(), time.subsec_nanos());
-                quote_spanned!(ours=> #home::__private::core::time::Duration::new(#seconds, #nanoseconds))
+                quote_spanned!(ours=> __loopbind::core::time::Duration::new(#seconds, #nanoseconds))
             }
             (Value::Nothing, options::Known::Debug) => quote_spanned!(ours=> true),
             (Value::Nothing, _) => TokenStream::new(),
         };
         quote_spanned!(ours=> .#method(#value))
     });
-    quote_spanned!(ours=> #home::__private::Setup::new(#name) #(#calls)*)
+    quote_spanned!(ours=> __loopbind::Setup::new(#name) #(#calls)*)
 }
 
 /// `#![..]` at the start of a body, and the body without them: only a function's own braces may hold them.
@@ -331,7 +401,7 @@ fn split_inner_attributes(body: &Group) -> (TokenStream, Group) {
 }
 
 /// Whether a closure may be declared to return the type.
-fn is_nameable(ty: &syn::Type) -> bool {
+fn is_nameable(ty: &Type) -> bool {
     fn has_impl(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|tree| match tree {
             TokenTree::Ident(word) => word == "impl",
@@ -344,7 +414,7 @@ fn is_nameable(ty: &syn::Type) -> bool {
 
 /// In the braces of the user's body, so that the function ends where the user's does.
 fn braced(body: &Group, content: TokenStream) -> TokenStream {
-    let mut braces = Group::new(proc_macro2::Delimiter::Brace, content);
+    let mut braces = Group::new(Delimiter::Brace, content);
     braces.set_span(body.span());
     braces.into_token_stream()
 }
