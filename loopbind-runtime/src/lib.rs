@@ -1,1 +1,61 @@
-//! The event loop behind loopbind.
+//! The event loop behind loopbind. Depend on `loopbind`, which re-exports what is public here and
+//! brings the attributes.
+//!
+//! The house has floors, and a module imports from lower ones only; `ARCHITECTURE.md` in the
+//! repository is the map.
+
+// 0: knows no loop.
+mod clock;
+mod current;
+mod error;
+mod ids;
+mod panic;
+mod sync;
+mod sys;
+// 1: what is due.
+mod inbox;
+mod ready;
+mod timers;
+// 2: who is waiting.
+pub mod task;
+// 3: one loop.
+mod engine;
+// 4: this thread.
+mod binding;
+// 5: the public loop.
+mod event_loop;
+// 6: things to await.
+pub mod time;
+
+pub use binding::Bound;
+pub use engine::{Metrics, UnhandledPanic};
+pub use error::LoopError;
+pub use event_loop::{
+    BlockingTask, Builder, EventLoop, Handle, LoopHandle, RemoteTask, Runner, TimerHandle, Turn,
+    get_bound_loop, get_event_loop, get_running_loop, main_loop, new_event_loop, run,
+    set_event_loop, spawn_blocking, thread,
+};
+pub use ids::{LoopId, TaskId};
+pub use panic::PanicPayload;
+pub use task::{
+    AbortOnDrop, ExceptionContext, Join, Task, TaskBuilder, TaskError, TaskInfo, TaskState, spawn,
+    yield_now,
+};
+pub use time::{sleep, sleep_until, timeout, timeout_at};
+
+/// What the attributes' expansions use. Not for people: it may change in any release.
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod __private {
+    pub use ::core;
+    pub use ::std;
+
+    pub use crate::event_loop::Builder;
+    pub use crate::event_loop::entry::{
+        Setup, bind_main, bind_thread, run_main, run_thread, spawn_plain_thread, spawn_thread,
+    };
+    pub use crate::event_loop::test_entry::{
+        Outcome, OutcomeOfAny, OutcomeOfResult, run_plain_test, run_test,
+    };
+    pub use crate::event_loop::thread::LoopThread;
+}

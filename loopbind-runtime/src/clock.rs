@@ -1,0 +1,114 @@
+//! A loop's clock: the monotonic one, or one that stands still until it is moved.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Nanoseconds since the loop's epoch, negative before it; saturates after 292 years.
+pub(crate) type Tick = i64;
+
+/// A deadline that never comes.
+pub(crate) const NEVER: Tick = i64::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClockKind {
+    Real,
+    Virtual,
+}
+
+#[derive(Debug)]
+pub(crate) struct Clock {
+    kind: ClockKind,
+    epoch: Instant,
+    /// The last reading: what "now" means until the next look.
+    last: Cell<Tick>,
+}
+
+impl Clock {
+    pub(crate) fn new(kind: ClockKind) -> Self {
+        Clock { kind, epoch: Instant::now(), last: Cell::new(0) }
+    }
+
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.kind == ClockKind::Virtual
+    }
+
+    /// Reads the clock, and remembers the reading.
+    pub(crate) fn read(&self) -> Tick {
+        if self.kind == ClockKind::Real {
+            // Monotonic by contract, also where the platform's clock is not quite.
+            self.last.set(self.last.get().max(self.tick(Instant::now())));
+        }
+        self.last.get()
+    }
+
+    /// The last reading, without a system call.
+    pub(crate) fn last(&self) -> Tick {
+        self.last.get()
+    }
+
+    /// Moves a virtual clock forward to `to`; never back. The real one moves by itself.
+    pub(crate) fn move_to(&self, to: Tick) {
+        debug_assert!(self.is_virtual(), "only a virtual clock can be moved");
+        self.last.set(self.last.get().max(to));
+    }
+
+    pub(crate) fn tick(&self, at: Instant) -> Tick {
+        match at.checked_duration_since(self.epoch) {
+            Some(after) => saturate(after),
+            None => -saturate(self.epoch.duration_since(at)),
+        }
+    }
+
+    pub(crate) fn instant(&self, tick: Tick) -> Instant {
+        let distance = Duration::from_nanos(tick.unsigned_abs());
+        let at = if tick >= 0 {
+            self.epoch.checked_add(distance)
+        } else {
+            self.epoch.checked_sub(distance)
+        };
+        // An `Instant` that cannot hold 292 years: no platform of ours, but no reason to panic.
+        at.unwrap_or(self.epoch)
+    }
+}
+
+/// `tick + delay`, where too much means never.
+pub(crate) fn after(tick: Tick, delay: Duration) -> Tick {
+    tick.saturating_add(saturate(delay))
+}
+
+fn saturate(duration: Duration) -> Tick {
+    Tick::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_survive_the_way_to_ticks_and_back() {
+        let clock = Clock::new(ClockKind::Virtual);
+        for offset in [0, 1, 999, 1_000_000_007, 86_400_000_000_000] {
+            let after = clock.epoch + Duration::from_nanos(offset);
+            assert_eq!(clock.instant(clock.tick(after)), after);
+            let before = clock.epoch - Duration::from_nanos(offset);
+            assert_eq!(clock.instant(clock.tick(before)), before);
+        }
+    }
+
+    /// CB-10: a delay of any size is harmless.
+    #[test]
+    fn what_does_not_fit_is_never() {
+        assert_eq!(after(5, Duration::MAX), NEVER);
+        assert_eq!(after(NEVER - 1, Duration::from_nanos(7)), NEVER);
+        assert_eq!(after(5, Duration::ZERO), 5);
+    }
+
+    #[test]
+    fn a_virtual_clock_stands_still_and_never_goes_back() {
+        let clock = Clock::new(ClockKind::Virtual);
+        assert_eq!((clock.read(), clock.read()), (0, 0));
+        clock.move_to(50);
+        clock.move_to(20);
+        assert_eq!(clock.read(), 50);
+    }
+}

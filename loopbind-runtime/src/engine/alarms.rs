@@ -1,0 +1,105 @@
+//! A loop's timers, and the clock they go by.
+//!
+//! Shared by the engine and by every sleeping future, which must be able to cancel its timer but
+//! must not keep the loop alive.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+use crate::clock::{Clock, Tick};
+use crate::panic::caught;
+use crate::task::{ExceptionContext, LocalHome, TaskRef};
+use crate::timers::{TimerKey, Timers};
+
+/// What happens when a timer is due.
+pub(crate) enum Due {
+    Wake(Waker),
+    Call(TaskRef),
+}
+
+pub(crate) struct Alarms {
+    pub(crate) clock: Clock,
+    timers: RefCell<Timers<Due>>,
+    fired: Cell<u64>,
+}
+
+impl Alarms {
+    pub(super) fn new(clock: Clock) -> Self {
+        Alarms { clock, timers: RefCell::new(Timers::new()), fired: Cell::new(0) }
+    }
+
+    pub(crate) fn set(&self, at: Tick, due: Due) -> TimerKey {
+        self.timers.borrow_mut().insert(at, due)
+    }
+
+    /// Takes a timer back, if it has not fired. What comes out is the user's: drop it, or not, with
+    /// nothing borrowed.
+    pub(crate) fn unset(&self, key: TimerKey) -> Option<Due> {
+        self.timers.borrow_mut().remove(key)
+    }
+
+    /// Whether the timer is waiting; if it is, `waker` is the one it wakes from now on.
+    pub(crate) fn renew(&self, key: TimerKey, waker: &Waker) -> bool {
+        let same = match self.timers.borrow_mut().get_mut(key) {
+            None => return false,
+            Some(Due::Wake(known)) => known.will_wake(waker),
+            Some(Due::Call(_)) => true,
+        };
+        if !same {
+            // Clone before the borrow, drop after it.
+            let mut due = Due::Wake(waker.clone());
+            if let Some(known) = self.timers.borrow_mut().get_mut(key) {
+                std::mem::swap(known, &mut due);
+            }
+            drop(due);
+        }
+        true
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.timers.borrow().is_empty()
+    }
+
+    pub(crate) fn next(&self) -> Option<Tick> {
+        self.timers.borrow().next()
+    }
+
+    pub(super) fn fired(&self) -> u64 {
+        self.fired.get()
+    }
+
+    /// Whether a timer is due by the last reading of the clock.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.next().is_some_and(|at| at <= self.clock.last())
+    }
+
+    /// Puts what is due by the last reading at the end of the ready queue: by deadline, ties in
+    /// order of creation. One made meanwhile, due already, waits for the next iteration.
+    pub(super) fn fire(&self, home: &LocalHome) {
+        if !self.is_due() {
+            return;
+        }
+        let now = self.clock.last();
+        let waiting = self.timers.borrow().len();
+        for _ in 0..waiting {
+            let due = self.timers.borrow_mut().pop_due(now);
+            match due {
+                None => break,
+                Some(Due::Call(callback)) => home.queue(callback),
+                Some(Due::Wake(waker)) => {
+                    if let Err(payload) = caught(move || waker.wake()) {
+                        let context = ExceptionContext::panicked("exception in a waker", payload);
+                        home.local().report(context);
+                    }
+                }
+            }
+            self.fired.set(self.fired.get() + 1);
+        }
+    }
+
+    /// For closing: any timer that is left.
+    pub(super) fn pop(&self) -> Option<Due> {
+        self.timers.borrow_mut().pop()
+    }
+}

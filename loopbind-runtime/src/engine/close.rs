@@ -1,0 +1,104 @@
+//! The end of a loop: everything of the user's is dropped, here, once, in order of creation.
+
+use super::{Due, Engine};
+use crate::current;
+use crate::error::LoopError;
+use crate::panic::discard;
+use crate::task::{ExceptionContext, Phase, report_to_stderr};
+
+/// A destructor that starts something whose destructor starts something, for ever, is a mistake;
+/// closing ends all the same.
+const MOST_LATE: usize = 1_000_000;
+
+impl Engine {
+    /// Refused while the loop runs; done once; from any other place it always succeeds.
+    pub(crate) fn close(&self) -> Result<(), LoopError> {
+        self.home.check_fork()?;
+        if current::is_running(std::sync::Arc::as_ptr(&self.home)) {
+            return Err(LoopError::CloseWhileRunning);
+        }
+        let local = self.home.local();
+        if local.phase.get() != Phase::Open {
+            return Ok(());
+        }
+        local.phase.set(Phase::Closing);
+        if local.debug.get() {
+            report_to_stderr(&format_args!(
+                "Close event loop {} with {} tasks pending",
+                self.home.id.get(),
+                local.counts.alive.get()
+            ));
+        }
+        // From here on other threads are told. What they had posted is dropped with the rest.
+        self.home.close_inbox();
+        let mut late = 0;
+        // Destructors may cancel, wake, schedule and start: go round until nothing comes of it.
+        while self.drop_callbacks() | self.home.drop_oldest() | self.drop_late(&mut late) {}
+        // Every descriptor goes back; who is about to ring finds the bell gone.
+        self.driver.take();
+        self.home.remove_bell();
+        local.phase.set(Phase::Closed);
+        if let Some(registrar) = self.registrar.take() {
+            registrar(self.home.id);
+        }
+        Ok(())
+    }
+
+    /// Queued callbacks and timers, unrun.
+    fn drop_callbacks(&self) -> bool {
+        let mut found = false;
+        while self.home.drop_next() {
+            found = true;
+        }
+        while let Some(due) = self.alarms.pop() {
+            found = true;
+            match due {
+                Due::Wake(waker) => discard(waker),
+                Due::Call(callback) => callback.retract(),
+            }
+        }
+        found
+    }
+
+    fn drop_late(&self, count: &mut usize) -> bool {
+        let batch = std::mem::take(&mut *self.home.local().late.borrow_mut());
+        let found = !batch.is_empty();
+        for value in batch {
+            *count += 1;
+            match *count {
+                ..MOST_LATE => discard(value),
+                MOST_LATE => {
+                    std::mem::forget(value);
+                    self.call_handler(&ExceptionContext::new(
+                        "closing the event loop: destructors go on starting tasks without end; \
+                         what they start now is leaked",
+                    ));
+                }
+                _ => std::mem::forget(value),
+            }
+        }
+        found && *count <= MOST_LATE
+    }
+
+    /// The last share goes, or the thread does. A loop that was inherited is left as it is: its
+    /// tasks are the parent's, and nothing of them happens here.
+    pub(crate) fn close_for_good(&self) {
+        if self.home.is_inherited() {
+            return;
+        }
+        // An error here would be a loop that is running, and a running loop has a share in itself.
+        let closed = self.close();
+        debug_assert!(closed.is_ok() || std::thread::panicking());
+        if let Some(handler) = self.replace_handler(None) {
+            discard(handler);
+        }
+        let unheard = std::mem::take(&mut *self.thrown.borrow_mut());
+        for payload in unheard {
+            // Policy `Resume`, and no run came that it could have left.
+            report_to_stderr(&ExceptionContext::panicked(
+                "Task exception was never retrieved",
+                payload,
+            ));
+        }
+    }
+}

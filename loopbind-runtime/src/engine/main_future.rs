@@ -1,0 +1,115 @@
+//! The future of `run_until_complete`: it stays on its caller's stack, and may borrow from there.
+//!
+//! Its entry among the loop's tasks is an allocation of its own, which wakers may keep for ever;
+//! the way from there to the stack is one cell of the engine, emptied before the frame is left, so
+//! that no late wake finds its way to it.
+
+use std::pin::{Pin, pin};
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use super::{Engine, Exit};
+use crate::error::LoopError;
+use crate::panic::{PanicPayload, caught};
+use crate::task::{Birth, ExceptionContext, TaskRef};
+
+#[derive(Clone, Copy)]
+pub(super) struct MainPointer {
+    main: NonNull<()>,
+    poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<()>,
+}
+
+/// The future on the stack, and what became of it.
+struct Main<F: Future> {
+    // Not moved once it was pinned with the whole; `None` when it was dropped.
+    future: Option<F>,
+    outcome: Option<Result<F::Output, PanicPayload>>,
+}
+
+impl<F: Future> Main<F> {
+    /// # Safety
+    /// `main` points to a pinned `Main<F>`, which nobody else uses meanwhile.
+    unsafe fn poll(main: NonNull<()>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: by the contract; the future is pinned with its `Main`.
+        let (future, outcome) = unsafe {
+            let main = main.cast::<Main<F>>().as_mut();
+            (main.future.as_mut().map(|future| Pin::new_unchecked(future)), &mut main.outcome)
+        };
+        let Some(future) = future else { return Poll::Pending };
+        *outcome = Some(match caught(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(payload) => Err(payload),
+        });
+        Poll::Ready(())
+    }
+}
+
+/// What stands for the main future among the tasks.
+struct Root;
+
+impl Future for Root {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match Engine::with_running(|engine| engine.main.get()).flatten() {
+            // SAFETY: the cell is emptied before what it points to is touched or left, and a root
+            // is polled by its own run only: a run that ended retired it.
+            Some(MainPointer { main, poll }) => unsafe { poll(main, cx) },
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The main future is on the loop until this drops.
+struct Mounted<'a> {
+    engine: &'a Engine,
+    root: TaskRef,
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        self.engine.main.set(None);
+        self.engine.home.local().root.set(None);
+        self.engine.home.retire_root(&self.root);
+    }
+}
+
+impl Engine {
+    /// Runs until `future` is done. A refusal drops it unpolled, and changes nothing.
+    #[track_caller]
+    pub(crate) fn complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
+        let birth = Birth::here();
+        let running = self.enter()?;
+        let (ended, outcome) = {
+            let mut main = pin!(Main { future: Some(future.into_future()), outcome: None });
+            // SAFETY: the pointer is used to reach the pinned value in place, never to move it.
+            let pointer = NonNull::from(unsafe { main.as_mut().get_unchecked_mut() });
+            self.main
+                .set(Some(MainPointer { main: pointer.cast(), poll: Main::<F::IntoFuture>::poll }));
+            let root = self.home.root(Root, birth);
+            self.home.local().root.set(Some(root.as_entry()));
+            let mounted = Mounted { engine: self, root };
+            let ended = self.run_on();
+            drop(mounted);
+            // SAFETY: nobody else has a way to it any more. The future is dropped where it stands,
+            // while its loop still is the running one.
+            let main = unsafe { pointer.as_ptr().as_mut() };
+            let Some(main) = main else { unreachable!("made from a reference") };
+            if let Err(payload) = caught(|| main.future = None) {
+                let message = "exception in the destructor of a main future";
+                self.home.local().report(ExceptionContext::panicked(message, payload));
+            }
+            (ended, main.outcome.take())
+        };
+        drop(running);
+        match (ended, outcome) {
+            (Err(Exit::Thrown(payload)), _) | (Ok(()), Some(Err(payload))) => payload.resume(),
+            (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
+            (_, Some(Ok(value))) => Ok(value),
+            (Err(Exit::Refused(_)), Some(Err(payload))) => payload.resume(),
+            (Err(Exit::Refused(error)), None) => Err(error),
+            (Ok(()), None) => Err(LoopError::StoppedBeforeComplete),
+        }
+    }
+}

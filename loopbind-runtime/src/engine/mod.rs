@@ -1,0 +1,224 @@
+//! One loop: what it owns. `turn` is where to read on: one iteration, in four steps.
+
+mod alarms;
+mod close;
+mod main_future;
+mod report;
+mod running;
+mod settings;
+mod turn;
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+pub(crate) use alarms::{Alarms, Due};
+pub(crate) use report::Handler;
+pub(crate) use running::{Exit, check_none_runs};
+pub(crate) use settings::Settings;
+pub use settings::UnhandledPanic;
+pub(crate) use turn::Patience;
+
+use crate::clock::{Clock, ClockKind};
+use crate::current;
+use crate::error::LoopError;
+use crate::ids::LoopId;
+use crate::panic::PanicPayload;
+use crate::sys::{self, Driver};
+use crate::task::{Home, Keeper, LocalHome};
+
+pub(crate) struct Engine {
+    pub(crate) home: LocalHome,
+    pub(crate) alarms: Rc<Alarms>,
+    /// Gone once the loop is closed.
+    driver: RefCell<Option<Driver>>,
+    event_interval: usize,
+    /// Entries that ran since the last look.
+    since_look: Cell<usize>,
+    /// The state of the generator that shuffles, if one does.
+    shuffle: Option<Cell<u64>>,
+    unhandled: UnhandledPanic,
+    /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`).
+    thrown: RefCell<Vec<PanicPayload>>,
+    escaping: Cell<bool>,
+    handler: RefCell<Option<Handler>>,
+    slow_limit: Cell<Duration>,
+    /// The end of `run` is cancelling what is left.
+    shutting_down: Cell<bool>,
+    main: Cell<Option<main_future::MainPointer>>,
+    meters: Meters,
+    /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
+    watchdog: Cell<Option<Instant>>,
+    /// Who keeps a list of the thread's loops, to be told when this one needs no closing.
+    registrar: Cell<Option<fn(LoopId)>>,
+    me: Weak<Engine>,
+}
+
+#[derive(Default)]
+struct Meters {
+    turns: Cell<u64>,
+    parked: Cell<Duration>,
+}
+
+/// What a loop has done since it was made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Iterations.
+    pub turns: u64,
+    /// Polls of tasks, main futures included.
+    pub polls: u64,
+    /// Callbacks that ran, timers' included.
+    pub callbacks: u64,
+    /// Wakes, callbacks and tasks that came from outside of the loop's run.
+    pub remote_wakes: u64,
+    /// Timers that fired.
+    pub timers_fired: u64,
+    /// Readiness events.
+    pub io_events: u64,
+    /// Tasks that are not finished.
+    pub tasks_alive: usize,
+    /// Tasks ever started, main futures included.
+    pub tasks_spawned: u64,
+    /// Time spent in polls and callbacks. Zero unless debug: no clock is read otherwise.
+    pub busy: Duration,
+    /// Time spent waiting for something to do.
+    pub parked: Duration,
+    /// The longest poll or callback. Zero unless debug.
+    pub slowest_poll: Duration,
+}
+
+impl Engine {
+    /// Creating is cheap, and all that can fail fails here: nothing is left behind then.
+    pub(crate) fn make(settings: Settings) -> Result<Hold, LoopError> {
+        sys::watch_forks();
+        let (driver, bell) = Driver::new()?;
+        let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
+        let home = LocalHome::new(settings.name.map(String::into_boxed_str), bell);
+        home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
+        let engine = Rc::new_cyclic(|me| Engine {
+            home,
+            alarms: Rc::new(Alarms::new(Clock::new(kind))),
+            driver: RefCell::new(Some(driver)),
+            event_interval: settings.event_interval,
+            since_look: Cell::new(0),
+            shuffle: settings.shuffle.map(Cell::new),
+            unhandled: settings.unhandled,
+            thrown: RefCell::new(Vec::new()),
+            escaping: Cell::new(false),
+            handler: RefCell::new(None),
+            slow_limit: Cell::new(settings.slow_callback_duration),
+            shutting_down: Cell::new(false),
+            main: Cell::new(None),
+            meters: Meters::default(),
+            watchdog: Cell::new(None),
+            registrar: Cell::new(None),
+            me: Weak::clone(me),
+        });
+        let keeper: NonNull<dyn Keeper> = NonNull::from(&*engine);
+        // SAFETY: the engine takes itself out as it is dropped.
+        unsafe { engine.home.set_keeper(Some(keeper)) };
+        Ok(Hold { engine })
+    }
+
+    /// Calls `f` with the running engine, if one runs on this thread.
+    #[inline]
+    pub(crate) fn with_running<R>(f: impl FnOnce(&Engine) -> R) -> Option<R> {
+        let home = current::running().cast::<Home>();
+        if home.is_null() {
+            return None;
+        }
+        // SAFETY: whoever made it the running one holds the engine, and so the home, until it no
+        // longer is; that cannot be while `f` runs, since runs end in the reverse order of calls.
+        // A home's keeper is its engine: nothing else is ever set.
+        let engine = unsafe { (*home).local().keeper()?.cast::<Engine>().as_ref() };
+        Some(f(engine))
+    }
+
+    /// The running loop, if one runs on this thread.
+    #[inline]
+    pub(crate) fn running() -> Option<Hold> {
+        Self::with_running(|engine| engine.hold())?
+    }
+
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        Some(Hold { engine: self.me.upgrade()? })
+    }
+
+    /// A way to the engine that does not keep it; `registrar` is told when it is closed.
+    pub(crate) fn enroll(&self, registrar: fn(LoopId)) -> Weak<Engine> {
+        self.registrar.set(Some(registrar));
+        Weak::clone(&self.me)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.alarms.clock.instant(self.alarms.clock.read())
+    }
+
+    pub(crate) fn watch(&self, until: Option<Instant>) {
+        self.watchdog.set(until);
+    }
+
+    pub(crate) fn set_slow_limit(&self, limit: Duration) {
+        self.slow_limit.set(limit);
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let counts = &self.home.local().counts;
+        Metrics {
+            turns: self.meters.turns.get(),
+            polls: counts.polls.get(),
+            callbacks: counts.callbacks.get(),
+            remote_wakes: counts.remote_wakes.get(),
+            timers_fired: self.alarms.fired(),
+            io_events: 0,
+            tasks_alive: counts.alive.get(),
+            tasks_spawned: counts.spawned.get(),
+            busy: counts.busy.get(),
+            parked: self.meters.parked.get(),
+            slowest_poll: counts.slowest.get(),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // SAFETY: nobody is named any more.
+        unsafe { self.home.set_keeper(None) };
+    }
+}
+
+/// A share in an engine. The last one to go closes it, while it is still whole: what the loop's
+/// tasks call in their destructors finds a loop, and not the ruins of one.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    engine: Rc<Engine>,
+}
+
+impl Hold {
+    pub(crate) fn revive(engine: &Weak<Engine>) -> Option<Self> {
+        Some(Hold { engine: engine.upgrade()? })
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.engine, &other.engine)
+    }
+}
+
+impl Deref for Hold {
+    type Target = Rc<Engine>;
+
+    fn deref(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.engine) == 1 {
+            self.engine.close_for_good();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Being the running loop: who may, and what is undone afterwards.
+
+use std::time::Instant;
+
+use super::{Engine, Hold, Patience};
+use crate::current::{self, Entered};
+use crate::error::LoopError;
+use crate::panic::PanicPayload;
+use crate::task::{Home, Phase};
+
+/// Why a run ended, other than by its `stop`.
+pub(crate) enum Exit {
+    Refused(LoopError),
+    /// A panic that nobody received leaves the run.
+    Thrown(PanicPayload),
+}
+
+impl From<LoopError> for Exit {
+    fn from(error: LoopError) -> Self {
+        Exit::Refused(error)
+    }
+}
+
+/// The loop is the running one of this thread until this drops.
+#[must_use = "the loop runs until this drops"]
+pub(crate) struct Running {
+    // In this order: the slot is restored before the loop is let go of, which may close it.
+    _entered: Entered,
+    hold: Hold,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let local = self.hold.home.local();
+        local.stopping.set(false);
+        if !self.hold.home.is_inherited() {
+            self.hold.home.set_running(false);
+        }
+    }
+}
+
+impl Engine {
+    /// Whether the loop may run here and now. RUN-05: the order of the refusals is asyncio's.
+    pub(crate) fn check_can_run(&self) -> Result<(), LoopError> {
+        self.home.check_fork()?;
+        if self.home.local().phase.get() != Phase::Open {
+            return Err(LoopError::Closed);
+        }
+        if current::is_running(std::sync::Arc::as_ptr(&self.home)) {
+            return Err(LoopError::AlreadyRunning);
+        }
+        check_none_runs()
+    }
+
+    /// Checks first, and only then changes anything.
+    pub(crate) fn enter(&self) -> Result<Running, LoopError> {
+        self.check_can_run()?;
+        let hold = self.hold().ok_or(LoopError::Closed)?;
+        self.home.set_running(true);
+        let entered = current::enter(std::sync::Arc::as_ptr(&self.home));
+        Ok(Running { _entered: entered, hold })
+    }
+
+    /// Turns until stopped.
+    pub(crate) fn run_on(&self) -> Result<(), Exit> {
+        loop {
+            self.let_escape()?;
+            let stopping = &self.home.local().stopping;
+            let patience = if stopping.get() { Patience::Not } else { Patience::Forever };
+            self.turn(patience).map_err(LoopError::Io)?;
+            self.home.check_fork()?;
+            self.let_escape()?;
+            if stopping.get() || self.watchdog.get().is_some_and(|at| Instant::now() >= at) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The first panic that is waiting to leave a run, leaves.
+    pub(crate) fn let_escape(&self) -> Result<(), Exit> {
+        if !self.escaping.get() {
+            return Ok(());
+        }
+        let mut thrown = self.thrown.borrow_mut();
+        let first = (!thrown.is_empty()).then(|| thrown.remove(0));
+        self.escaping.set(!thrown.is_empty());
+        match first {
+            Some(payload) => Err(Exit::Thrown(payload)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a run may begin on this thread at all.
+pub(crate) fn check_none_runs() -> Result<(), LoopError> {
+    let running = current::running().cast::<Home>();
+    if running.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a running loop's home is alive, and its id never changes.
+    Err(LoopError::AnotherLoopRunning { running: unsafe { (*running).id } })
+}

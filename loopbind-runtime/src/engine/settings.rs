@@ -1,0 +1,45 @@
+//! What a loop is told when it is made.
+
+use std::time::Duration;
+
+/// Where a panic goes that nobody awaits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnhandledPanic {
+    /// To the loop's exception handler.
+    Report,
+    /// Out of the current `run_*` or `turn`, or of the next one where none is on. What was ready
+    /// behind it stays ready.
+    Resume,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    /// `None`: as `LOOPBIND_DEBUG` says.
+    pub(crate) debug: Option<bool>,
+    pub(crate) slow_callback_duration: Duration,
+    pub(crate) virtual_time: bool,
+    pub(crate) shuffle: Option<u64>,
+    pub(crate) event_interval: usize,
+    pub(crate) unhandled: UnhandledPanic,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            name: None,
+            debug: None,
+            slow_callback_duration: Duration::from_millis(100),
+            virtual_time: false,
+            shuffle: None,
+            event_interval: 64,
+            unhandled: UnhandledPanic::Report,
+        }
+    }
+}
+
+/// DBG-01: on unless unset, empty or `0`.
+pub(super) fn debug_by_environment() -> bool {
+    std::env::var_os("LOOPBIND_DEBUG").is_some_and(|value| !value.is_empty() && value != "0")
+}

@@ -1,0 +1,158 @@
+//! One iteration of a loop. Start reading here.
+//!
+//! A loop is a queue of things that are ready and a rule for what joins it when:
+//!
+//! 1. **Mail.** What other threads posted is taken in: it happened before what comes next.
+//! 2. **Look.** Time passes and the world outside is seen here only. With nothing ready, the loop
+//!    sleeps until a post or a timer; with work ready it does not sleep, and most iterations skip
+//!    the look altogether: it is due after `event_interval` entries. Nothing is paid for what cannot
+//!    be seen: without timers no clock is read, without sources no system call made.
+//! 3. **Timers** that are due, by the last reading of the clock, join the queue.
+//! 4. **Batch.** What is in the queue *now* runs, one entry after the other. What that adds waits
+//!    for the next iteration, so that no task and no callback can starve the others, the timers or
+//!    the outside.
+//!
+//! Wake → ready queue → turn → poll → outcome → waker of whoever awaits.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use crate::clock::{self, NEVER};
+use crate::current;
+
+/// How long an iteration may sleep when nothing is ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    Not,
+    UpTo(Duration),
+    Forever,
+}
+
+impl Engine {
+    /// Runs one iteration, and says how many entries it ran.
+    pub(crate) fn turn(&self, patience: Patience) -> io::Result<usize> {
+        // 1. Mail.
+        self.home.take_in();
+
+        // 2. Look.
+        if self.wants_look() {
+            self.look(patience)?;
+        }
+
+        // 3. Timers.
+        self.alarms.fire(&self.home);
+
+        // 4. Batch.
+        let ran = self.batch();
+        self.since_look.set(self.since_look.get() + ran);
+        self.meters.turns.set(self.meters.turns.get() + 1);
+        Ok(ran)
+    }
+
+    fn wants_look(&self) -> bool {
+        self.is_idle()
+            || self.since_look.get() >= self.event_interval
+            // A virtual clock is looked at each time: what depends on it must not depend on how
+            // much work happens to be ready.
+            || self.alarms.clock.is_virtual()
+    }
+
+    /// Nothing to run: no entry, and no timer known to be due.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.home.local().ready.is_empty() && !self.alarms.is_due()
+    }
+
+    fn look(&self, patience: Patience) -> io::Result<()> {
+        self.since_look.set(0);
+        if self.is_idle() {
+            self.sleep(patience)?;
+            self.home.take_in();
+        }
+        if !self.alarms.is_empty() {
+            self.alarms.clock.read();
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, patience: Patience) -> io::Result<()> {
+        let clock = &self.alarms.clock;
+        let next = self.alarms.next().filter(|&at| at != NEVER);
+        let patience = match patience {
+            Patience::Not => return Ok(()),
+            Patience::UpTo(limit) => Some(limit),
+            Patience::Forever => None,
+        };
+        let limit = if clock.is_virtual() {
+            // What blocking jobs deliver counts as work to come: time stands still for them. Asked
+            // in this order, because a job delivers before it says that it is over.
+            let quiet = self.home.blocking_jobs() == 0 && !self.home.has_mail();
+            let until = patience.map(|limit| clock::after(clock.last(), limit));
+            if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
+                clock.move_to(at);
+                return Ok(());
+            }
+            patience
+        } else {
+            let now = next.map(|_| clock.read());
+            let left = next.zip(now).map(|(at, now)| at.saturating_sub(now));
+            match left {
+                Some(..=0) => return Ok(()),
+                left => match (left.map(|ticks| Duration::from_nanos(ticks as u64)), patience) {
+                    (Some(left), Some(limit)) => Some(left.min(limit)),
+                    (left, limit) => left.or(limit),
+                },
+            }
+        };
+        self.park(limit)
+    }
+
+    /// Sleeps until somebody posts, or `limit` is over.
+    fn park(&self, limit: Option<Duration>) -> io::Result<()> {
+        if !self.home.park() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
+        let limit = limit.into_iter().chain(watchdog).min();
+        let slept = match &mut *self.driver.borrow_mut() {
+            Some(driver) => driver.sleep(limit),
+            None => Ok(()),
+        };
+        self.home.unpark();
+        self.meters.parked.set(self.meters.parked.get() + began.elapsed());
+        slept
+    }
+
+    fn batch(&self) -> usize {
+        let ready = &self.home.local().ready;
+        if let Some(seed) = &self.shuffle {
+            ready.shuffle(|below| draw(seed, below));
+        }
+        let home = Arc::as_ptr(&self.home);
+        let batch = ready.len();
+        let mut ran = 0;
+        // A fork inside an entry leaves no loop running in the child, and a panic that is on its
+        // way out goes at once: what is behind it stays queued.
+        while ran < batch
+            && current::is_running(home)
+            && !self.escaping.get()
+            && self.home.run_next()
+        {
+            ran += 1;
+        }
+        ran
+    }
+}
+
+/// A number below `below` from a generator of the splitmix kind: same seed, same order.
+fn draw(state: &Cell<u64>, below: usize) -> usize {
+    state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+    let mut mixed = state.get();
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    ((u128::from(mixed) * below as u128) >> 64) as usize
+}

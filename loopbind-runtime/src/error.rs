@@ -1,0 +1,142 @@
+//! What can go wrong with a loop, in asyncio's words.
+
+use std::fmt::{self, Write as _};
+use std::io;
+
+use crate::LoopId;
+
+/// Why a loop could not be found, made, run or used.
+///
+/// The texts are asyncio's where asyncio has one, so that a search for the message finds help.
+///
+/// ```
+/// use loopbind_runtime::{LoopError, get_event_loop};
+///
+/// let outcome = std::thread::Builder::new()
+///     .name("Thread-385".into())
+///     .spawn(|| get_event_loop().unwrap_err())
+///     .unwrap()
+///     .join()
+///     .unwrap();
+/// assert!(matches!(outcome, LoopError::NoCurrentLoop { .. }));
+/// assert_eq!(outcome.to_string(), "There is no current event loop in thread 'Thread-385'.");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// No loop runs on this thread, none is bound to it, and it is not the main thread with
+    /// automatic creation on. Bind one: `#[loop_thread]`, `EventLoop::bind`, `set_event_loop`.
+    #[error("There is no current event loop in thread {}.", Quoted(.thread))]
+    NoCurrentLoop {
+        /// The thread's name, read when the error was made; `<unnamed ThreadId(n)>` without one.
+        thread: String,
+    },
+    /// Something that works only inside a run was used outside of one.
+    #[error("no running event loop")]
+    NoRunningLoop,
+    /// The loop that was asked to run is the one that is running here already.
+    #[error("This event loop is already running")]
+    AlreadyRunning,
+    /// Another loop runs on this thread. `await` instead, or run the loop on a thread of its own.
+    #[error("Cannot run the event loop while another loop is running")]
+    AnotherLoopRunning {
+        /// The loop that is running.
+        running: LoopId,
+    },
+    /// A loop cannot be closed from inside its own run: stop it first.
+    #[error("Cannot close a running event loop")]
+    CloseWhileRunning,
+    /// The loop was closed: it takes no more work.
+    #[error("Event loop is closed")]
+    Closed,
+    /// `stop` ended the run before its main future was done.
+    #[error("Event loop stopped before Future completed.")]
+    StoppedBeforeComplete,
+    /// This process was forked from the one that made the loop. Make a new loop here.
+    #[error("the event loop belongs to the process that forked this one")]
+    Forked,
+    /// The thread's own storage is being torn down, and its loops with it.
+    #[error("this thread is exiting: its event loop is gone")]
+    ThreadExiting,
+    /// `time::advance` works on loops built with `Builder::virtual_time` only.
+    #[error("the clock of this event loop is real: it cannot be advanced")]
+    RealClock,
+    /// The operating system refused something the loop needs, such as a descriptor or a thread.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl LoopError {
+    /// The error of a lookup in the calling thread.
+    pub(crate) fn no_current_loop() -> Self {
+        let thread = std::thread::current();
+        let thread = match thread.name() {
+            Some(name) => name.to_owned(),
+            None => format!("<unnamed {:?}>", thread.id()),
+        };
+        LoopError::NoCurrentLoop { thread }
+    }
+
+    /// For methods without a `Result`: the text of the error as a panic at the caller's line.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn raise(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+impl From<LoopError> for io::Error {
+    fn from(error: LoopError) -> Self {
+        match error {
+            LoopError::Io(error) => error,
+            other => io::Error::other(other),
+        }
+    }
+}
+
+/// A name as Python's `repr` shows it: in single quotes, unless only double ones need no escape.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quote = if self.0.contains('\'') && !self.0.contains('"') { '"' } else { '\'' };
+        f.write_char(quote)?;
+        for c in self.0.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                c if c == quote => write!(f, "\\{c}")?,
+                c if c.is_control() && (c as u32) < 0x100 => write!(f, "\\x{:02x}", c as u32)?,
+                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char(quote)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GEL-06: the name is rendered as `repr` renders it.
+    #[test]
+    fn names_are_quoted_as_python_does() {
+        let shown = |name: &str| Quoted(name).to_string();
+        assert_eq!(shown("Thread-385"), "'Thread-385'");
+        assert_eq!(shown("it's"), "\"it's\"");
+        assert_eq!(shown("it's \"so\""), r#"'it\'s "so"'"#);
+        assert_eq!(shown("a\\b\n\t\u{7}"), r"'a\\b\n\t\x07'");
+        assert_eq!(shown(""), "''");
+        assert_eq!(shown("poller-é"), "'poller-é'");
+    }
+
+    #[test]
+    fn an_os_error_keeps_its_kind_on_the_way_back_to_io() {
+        let error = LoopError::from(io::Error::from(io::ErrorKind::AddrInUse));
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(io::Error::from(LoopError::Closed).to_string(), "Event loop is closed");
+    }
+}

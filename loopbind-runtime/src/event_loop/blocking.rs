@@ -1,0 +1,196 @@
+//! Work that blocks, on threads of its own: the `blocking` crate's pool.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_core::FusedFuture;
+
+use super::EventLoop;
+use super::remote::report_from_afar;
+use crate::error::LoopError;
+use crate::panic::{caught, discard};
+use crate::sync::{Receiver, channel};
+use crate::task::{Home, LocalHome, Phase, TaskError};
+
+/// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever
+/// awaits.
+///
+/// # Panics
+/// With `no running event loop` outside of a run.
+///
+/// ```
+/// use loopbind_runtime::{run, spawn_blocking};
+///
+/// let sum = run(async { spawn_blocking(|| (1..=10).sum::<u32>()).await.unwrap() })?;
+/// assert_eq!(sum, 55);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+#[track_caller]
+pub fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> BlockingTask<T> {
+    match LocalHome::running() {
+        Some(home) => submit(&home, work),
+        None => LoopError::NoRunningLoop.raise(),
+    }
+}
+
+impl EventLoop {
+    /// Runs `work` on a pool of threads for blocking work: asyncio's name for
+    /// [`spawn_blocking`](crate::spawn_blocking), for this loop.
+    ///
+    /// The pool is made at the first use, shared by all loops, and grows to 500 threads
+    /// (`BLOCKING_MAX_THREADS`). Closing a loop does not wait for its work; the end of `run` does,
+    /// for at most five minutes. EXE-01, EXE-09.
+    ///
+    /// # Panics
+    /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    #[track_caller]
+    pub fn run_in_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> BlockingTask<T> {
+        submit(&self.hold().home, work)
+    }
+}
+
+/// Work on the pool, and its outcome once it is there.
+///
+/// Like a [`Task`](crate::Task), one that was never awaited and is dropped goes on by itself, and
+/// one that somebody was awaiting is cancelled: work that is still queued is then never run, and
+/// work that runs is not interrupted. EXE-03.
+///
+/// # Cancel safety
+/// Dropping it while it is awaited cancels, as said.
+pub struct BlockingTask<T> {
+    receiver: Receiver<Result<T, TaskError>>,
+    /// Set: the work must not begin.
+    recalled: Arc<AtomicBool>,
+    home: Arc<Home>,
+    awaited: bool,
+    resolved: bool,
+}
+
+#[track_caller]
+fn submit<T: Send + 'static>(
+    home: &LocalHome,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> BlockingTask<T> {
+    let (sender, receiver) = channel();
+    let recalled = Arc::new(AtomicBool::new(false));
+    let home_of_task = Arc::clone(home);
+    let task = BlockingTask {
+        receiver,
+        recalled: Arc::clone(&recalled),
+        home: home_of_task,
+        awaited: false,
+        resolved: false,
+    };
+    let refusal = match home.local().phase.get() {
+        _ if home.is_inherited() => Some(LoopError::Forked),
+        Phase::Open => None,
+        Phase::Closing | Phase::Closed => Some(LoopError::Closed),
+    };
+    if let Some(refusal) = refusal {
+        if home.local().phase.get() != Phase::Closing && !std::thread::panicking() {
+            refusal.raise();
+        }
+        discard(work);
+        let _ = sender.settle(Err(TaskError::LoopClosed));
+        return task;
+    }
+    let in_flight = InFlight::begin(home);
+    let job = move || {
+        if recalled.load(Ordering::Acquire) {
+            // Dropped unrun, on this thread: it may be anywhere.
+            discard(work);
+        } else {
+            let outcome = caught(work).map_err(TaskError::Panicked);
+            match sender.settle(outcome) {
+                Ok(()) => {}
+                Err(Err(TaskError::Panicked(payload))) => {
+                    report_from_afar(&in_flight.home, payload);
+                }
+                Err(unwanted) => discard(unwanted),
+            }
+        }
+        // The outcome is delivered before the job counts as over.
+        drop(in_flight);
+    };
+    blocking::unblock(job).detach();
+    task
+}
+
+/// A job that is not over, as its loop counts it.
+struct InFlight {
+    home: Arc<Home>,
+}
+
+impl InFlight {
+    fn begin(home: &Arc<Home>) -> Self {
+        home.blocking_began();
+        InFlight { home: Arc::clone(home) }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.home.blocking_ended();
+    }
+}
+
+impl<T> BlockingTask<T> {
+    /// Gives the work up; true if its outcome was not there yet. Awaiting it gives
+    /// [`TaskError::Cancelled`] at once. Work that has not begun never begins; work that runs is not
+    /// interrupted, and its outcome is dropped. EXE-03.
+    pub fn cancel(&self) -> bool {
+        self.recalled.store(true, Ordering::Release);
+        self.receiver.preempt(Err(TaskError::Cancelled)).is_ok()
+    }
+
+    /// Whether the outcome is there.
+    pub fn is_finished(&self) -> bool {
+        self.receiver.is_settled()
+    }
+}
+
+impl<T> Future for BlockingTask<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.receiver.poll(cx);
+        self.resolved |= polled.is_ready();
+        self.awaited = true;
+        polled
+    }
+}
+
+impl<T> FusedFuture for BlockingTask<T> {
+    fn is_terminated(&self) -> bool {
+        self.resolved
+    }
+}
+
+impl<T> Unpin for BlockingTask<T> {}
+
+impl<T> Drop for BlockingTask<T> {
+    fn drop(&mut self) {
+        if self.awaited {
+            self.recalled.store(true, Ordering::Release);
+        }
+        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
+            report_from_afar(&self.home, payload);
+        }
+    }
+}
+
+impl<T> fmt::Debug for BlockingTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingTask")
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! Where the attributes' expansions come in. Not for people: see `#[loop_main]` and its siblings.
+
+#![allow(missing_docs)]
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::runner::Runner;
+use super::thread::{LoopThread, ThreadBuilder};
+use super::{Builder, lookup};
+use crate::engine::check_none_runs;
+use crate::error::LoopError;
+use crate::panic::caught;
+
+/// What an attribute says of the loop to make.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(super) function: &'static str,
+    name: Option<String>,
+    debug: Option<bool>,
+    builder: Builder,
+    stack_size: Option<usize>,
+    core: Option<usize>,
+    pub(super) virtual_time: bool,
+    pub(super) seeds: Option<Range<u64>>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Setup {
+    pub fn new(function: &'static str) -> Self {
+        Setup {
+            function,
+            name: None,
+            debug: None,
+            builder: Builder::default(),
+            stack_size: None,
+            core: None,
+            virtual_time: false,
+            seeds: None,
+            timeout: None,
+        }
+    }
+
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    pub fn debug(mut self, enabled: bool) -> Self {
+        self.debug = Some(enabled);
+        self
+    }
+
+    pub fn builder(mut self, builder: Builder) -> Self {
+        self.builder = builder;
+        self
+    }
+
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    pub fn core(mut self, index: usize) -> Self {
+        self.core = Some(index);
+        self
+    }
+
+    pub fn virtual_time(mut self) -> Self {
+        self.virtual_time = true;
+        self
+    }
+
+    pub fn seed(self, seed: u64) -> Self {
+        self.seeds(seed..seed.saturating_add(1))
+    }
+
+    pub fn seeds(mut self, seeds: Range<u64>) -> Self {
+        self.seeds = Some(seeds);
+        self
+    }
+
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// The builder with what the attribute says on top.
+    pub(super) fn loop_builder(&self) -> Builder {
+        let mut builder = self.builder.clone();
+        if let Some(name) = &self.name {
+            builder = builder.name(name.clone());
+        }
+        if let Some(enabled) = self.debug {
+            builder = builder.debug(enabled);
+        }
+        if self.virtual_time {
+            builder = builder.virtual_time(true);
+        }
+        builder
+    }
+
+    /// Checked before anything is made.
+    fn runner(&self) -> Result<Runner, LoopError> {
+        check_none_runs()?;
+        Runner::with(self.loop_builder())
+    }
+
+    fn thread(self) -> ThreadBuilder {
+        let mut thread = ThreadBuilder::new()
+            .name(self.name.clone().unwrap_or_else(|| self.function.to_owned()))
+            .event_loop(self.loop_builder());
+        if let Some(bytes) = self.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        if let Some(index) = self.core {
+            thread = thread.core(index);
+        }
+        thread
+    }
+}
+
+/// What a failure of the loop itself is to the caller of an annotated function.
+#[track_caller]
+pub(super) fn or_raise<T>(outcome: Result<T, LoopError>) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(error) => error.raise(),
+    }
+}
+
+#[track_caller]
+pub fn run_main<F: Future>(setup: Setup, make: impl FnOnce() -> F) -> F::Output {
+    let runner = or_raise(setup.runner());
+    lookup::announce_main(runner.event_loop().handle());
+    or_raise(runner.run_and_close(async { make().await }))
+}
+
+#[track_caller]
+pub fn run_thread<F: Future>(setup: Setup, make: impl FnOnce() -> F) -> F::Output {
+    let runner = or_raise(setup.runner());
+    or_raise(runner.run_and_close(async { make().await }))
+}
+
+#[track_caller]
+pub fn bind_main<T>(setup: Setup, body: impl FnOnce() -> T) -> T {
+    let runner = or_raise(setup.runner());
+    lookup::announce_main(runner.event_loop().handle());
+    bind_and_close(runner, body)
+}
+
+#[track_caller]
+pub fn bind_thread<T>(setup: Setup, body: impl FnOnce() -> T) -> T {
+    bind_and_close(or_raise(setup.runner()), body)
+}
+
+/// A plain function inside the binding, then the end of the loop, also when the function panics.
+#[track_caller]
+fn bind_and_close<T>(runner: Runner, body: impl FnOnce() -> T) -> T {
+    let outcome = {
+        let _bound = runner.event_loop().bind();
+        caught(body)
+    };
+    let closed = caught(|| runner.close());
+    match (outcome, closed) {
+        (Ok(value), Ok(closed)) => {
+            or_raise(closed);
+            value
+        }
+        (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
+    }
+}
+
+#[track_caller]
+pub fn spawn_thread<F, Fut>(setup: Setup, make: F) -> LoopThread<Fut::Output>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future + 'static,
+    Fut::Output: Send + 'static,
+{
+    or_raise(setup.thread().spawn(make))
+}
+
+#[track_caller]
+pub fn spawn_plain_thread<T, F>(setup: Setup, body: F) -> LoopThread<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    or_raise(setup.thread().spawn_plain(body))
+}

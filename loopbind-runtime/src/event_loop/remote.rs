@@ -1,0 +1,363 @@
+//! What other threads have of a loop, and of the tasks they start on it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::FusedFuture;
+use pin_project_lite::pin_project;
+
+use crate::error::LoopError;
+use crate::ids::LoopId;
+use crate::panic::{PanicPayload, caught, discard};
+use crate::sync::{Receiver, Sender, channel};
+use crate::task::{
+    Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback, post_task,
+    report_to_stderr,
+};
+
+/// A loop, from any thread: posts callbacks and starts tasks there.
+///
+/// `Send` and `Sync`; it does not keep the loop open. Once the loop is closed every call gives
+/// [`LoopError::Closed`], and what was accepted before that has run or was dropped by then.
+///
+/// ```
+/// use loopbind_runtime::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// let handle = event_loop.handle();
+/// let worker = std::thread::spawn(move || {
+///     handle.spawn(|| async { 6 * 7 })?.join().map_err(std::io::Error::other)
+/// });
+/// while !worker.is_finished() {
+///     event_loop.turn(Some(std::time::Duration::from_millis(1)))?;
+/// }
+/// assert_eq!(worker.join().unwrap().unwrap(), 42);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+#[derive(Clone)]
+pub struct LoopHandle {
+    home: Arc<Home>,
+}
+
+impl LoopHandle {
+    pub(crate) fn of(home: &Arc<Home>) -> Self {
+        LoopHandle { home: Arc::clone(home) }
+    }
+
+    /// The loop's number.
+    pub fn id(&self) -> LoopId {
+        self.home.id
+    }
+
+    /// The name the loop's builder gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.home.name.as_deref()
+    }
+
+    /// Has `callback` called on the loop's thread, and wakes the loop for it. In one queue with what
+    /// the loop's own thread schedules: what happened before, runs before. THR-01, THR-02.
+    ///
+    /// # Errors
+    /// [`LoopError::Closed`], and the callback is dropped here; [`LoopError::Forked`] in a forked
+    /// child. A loop that does not run accepts, and runs it when it does: THR-14.
+    #[track_caller]
+    pub fn call_soon_threadsafe(
+        &self,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> Result<(), LoopError> {
+        self.home.check_fork()?;
+        post_callback(&self.home, callback)
+    }
+
+    /// Starts a task on the loop: the closure crosses threads, and the future, `Send` or not, is made
+    /// and lives on the loop's thread. THR-08.
+    ///
+    /// # Errors
+    /// As [`call_soon_threadsafe`](LoopHandle::call_soon_threadsafe).
+    #[track_caller]
+    pub fn spawn<F, Fut>(&self, make: F) -> Result<RemoteTask<Fut::Output>, LoopError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Send + 'static,
+    {
+        self.home.check_fork()?;
+        let (sender, receiver) = channel();
+        let delivery = Delivery { make: Some(make), future: None, sender: Some(sender) };
+        let task = post_task(&self.home, delivery, Birth::here())?;
+        Ok(RemoteTask { receiver, task, home: Arc::clone(&self.home), resolved: false })
+    }
+
+    /// Starts a future that may cross threads: asyncio's name for [`spawn`](LoopHandle::spawn).
+    ///
+    /// # Errors
+    /// As [`call_soon_threadsafe`](LoopHandle::call_soon_threadsafe).
+    #[track_caller]
+    pub fn run_coroutine_threadsafe<F>(&self, future: F) -> Result<RemoteTask<F::Output>, LoopError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn(move || future)
+    }
+
+    /// Stops the loop, behind what was posted before, and wakes it for that; before a run, it makes
+    /// that one as short as `EventLoop::stop` would. On a closed loop it does nothing. RUN-35.
+    pub fn stop(&self) {
+        let stop = || {
+            if let Some(home) = LocalHome::running() {
+                home.local().stopping.set(true);
+            }
+        };
+        // Closed: there is nothing left to stop.
+        let _ = self.call_soon_threadsafe(stop);
+    }
+
+    /// Whether a run is on.
+    pub fn is_running(&self) -> bool {
+        self.home.is_running()
+    }
+
+    /// Whether the loop was closed.
+    pub fn is_closed(&self) -> bool {
+        self.home.is_closed()
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.home.is_closed() && !self.home.is_inherited()
+    }
+}
+
+impl fmt::Debug for LoopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopHandle")
+            .field("id", &self.id().get())
+            .field("name", &self.name())
+            .field("running", &self.is_running())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+impl PartialEq for LoopHandle {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for LoopHandle {}
+
+impl Hash for LoopHandle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+/// A task that was started from elsewhere. Await it from any executor, or block on it from any
+/// other thread. Dropping it detaches the task. THR-08 to THR-13.
+///
+/// A closing loop settles every task it had accepted, as [`TaskError::Cancelled`].
+///
+/// # Cancel safety
+/// Dropping it while it is awaited leaves the task running.
+pub struct RemoteTask<T> {
+    receiver: Receiver<Result<T, TaskError>>,
+    task: RemoteRef,
+    home: Arc<Home>,
+    resolved: bool,
+}
+
+impl<T> RemoteTask<T> {
+    /// Blocks until the task is over.
+    ///
+    /// # Errors
+    /// The task's; and on the thread that owns the task's loop [`TaskError::WouldDeadlock`], at once,
+    /// unless the task is over: the task goes on, detached.
+    ///
+    /// # Panics
+    /// When the outcome was taken by awaiting the task before.
+    pub fn join(self) -> Result<T, TaskError> {
+        if self.would_deadlock() {
+            return Err(TaskError::WouldDeadlock);
+        }
+        self.receiver.wait().expect("a RemoteTask was joined after it gave its outcome")
+    }
+
+    /// Blocks until the task is over or `limit` has passed, which changes nothing and gives the
+    /// handle back. THR-09.
+    ///
+    /// # Errors
+    /// The handle, when the time is over. The outcome within is as [`join`](RemoteTask::join)'s.
+    ///
+    /// # Panics
+    /// As [`join`](RemoteTask::join).
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
+        assert!(!self.resolved, "a RemoteTask was joined after it gave its outcome");
+        if self.would_deadlock() {
+            return Ok(Err(TaskError::WouldDeadlock));
+        }
+        self.receiver.wait_timeout(limit).ok_or(self)
+    }
+
+    /// Asks the task to end, as `Task::cancel` does, and wakes its loop for that; true if it was not
+    /// over. A task that has not begun never begins. THR-11.
+    pub fn cancel(&self) -> bool {
+        if self.is_finished() {
+            return false;
+        }
+        self.task.cancel();
+        true
+    }
+
+    /// Whether the outcome is there.
+    pub fn is_finished(&self) -> bool {
+        self.receiver.is_settled()
+    }
+
+    fn would_deadlock(&self) -> bool {
+        std::thread::current().id() == self.home.owner && !self.receiver.is_settled()
+    }
+}
+
+impl<T> Future for RemoteTask<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.receiver.poll(cx);
+        self.resolved |= polled.is_ready();
+        polled
+    }
+}
+
+impl<T> FusedFuture for RemoteTask<T> {
+    fn is_terminated(&self) -> bool {
+        self.resolved
+    }
+}
+
+impl<T> Unpin for RemoteTask<T> {}
+
+impl<T> Drop for RemoteTask<T> {
+    fn drop(&mut self) {
+        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
+            report_from_afar(&self.home, payload);
+        }
+    }
+}
+
+impl<T> fmt::Debug for RemoteTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteTask")
+            .field("loop", &self.home.id.get())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// A panic that nobody waits for any more goes to the loop it happened on; where that is gone, to
+/// standard error.
+pub(crate) fn report_from_afar(home: &Arc<Home>, payload: PanicPayload) {
+    let context = ExceptionContext::panicked("Task exception was never retrieved", payload);
+    if home.is_closed() || home.is_inherited() {
+        return report_to_stderr(&context);
+    }
+    // Refused means that the loop closed a moment ago: the panic hook has spoken, at least.
+    let _ = post_callback(home, move || {
+        if let Some(home) = LocalHome::running() {
+            home.local().report(context);
+        }
+    });
+}
+
+pin_project! {
+    /// What a loop runs for another thread: makes the future, polls it, hands its outcome over.
+    struct Delivery<F, Fut, T> {
+        make: Option<F>,
+        #[pin]
+        future: Option<Fut>,
+        sender: Option<Sender<Result<T, TaskError>>>,
+    }
+
+    impl<F, Fut, T> PinnedDrop for Delivery<F, Fut, T> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // Dropped unfinished: cancelled, or the loop closes. Who waits hears of it once the
+            // future is gone, also where its destructor panics; the panic goes on from here.
+            struct Settle<'a, T>(&'a mut Option<Sender<Result<T, TaskError>>>);
+            impl<T> Drop for Settle<'_, T> {
+                fn drop(&mut self) {
+                    if let Some(sender) = self.0.take() {
+                        let _ = sender.settle(Err(TaskError::Cancelled));
+                    }
+                }
+            }
+            let settle = Settle(this.sender);
+            drop(this.make.take());
+            this.future.set(None);
+            drop(settle);
+        }
+    }
+}
+
+impl<F, Fut> Future for Delivery<F, Fut, Fut::Output>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let Some(make) = this.make.take() {
+            match caught(make) {
+                Ok(future) => this.future.set(Some(future)),
+                Err(payload) => {
+                    // THR-15: whoever waits gets the panic, the loop's handler hears of it.
+                    let text = payload.message().unwrap_or("(a payload that is not text)");
+                    let message = format!("exception while a task was being made: {text}");
+                    report_here(ExceptionContext::new(message));
+                    deliver(this.sender, Err(TaskError::Panicked(payload)));
+                    return Poll::Ready(());
+                }
+            }
+        }
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+        let outcome = match caught(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(payload) => Err(TaskError::Panicked(payload)),
+        };
+        // The future is gone before anybody hears that it is over.
+        if let Err(payload) = caught(|| this.future.set(None)) {
+            let message = "exception in the destructor of a future";
+            report_here(ExceptionContext::panicked(message, payload));
+        }
+        deliver(this.sender, outcome);
+        Poll::Ready(())
+    }
+}
+
+fn deliver<T>(sender: &mut Option<Sender<Result<T, TaskError>>>, outcome: Result<T, TaskError>) {
+    let Some(sender) = sender.take() else { return };
+    match sender.settle(outcome) {
+        Ok(()) => {}
+        Err(Err(TaskError::Panicked(payload))) => {
+            report_here(ExceptionContext::panicked("Task exception was never retrieved", payload))
+        }
+        Err(unwanted) => discard(unwanted),
+    }
+}
+
+fn report_here(mut context: ExceptionContext) {
+    match LocalHome::running() {
+        Some(home) => {
+            context.task = home.current_task().map(|task| task.info());
+            home.local().report(context);
+        }
+        None => report_to_stderr(&context),
+    }
+}

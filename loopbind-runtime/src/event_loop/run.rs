@@ -1,0 +1,109 @@
+//! Running a loop, and turning it by hand.
+
+use std::time::{Duration, Instant};
+
+use super::EventLoop;
+use crate::engine::{Exit, Patience};
+use crate::error::LoopError;
+
+/// What one turn did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// How many callbacks and task steps ran.
+    pub polled: usize,
+    /// Whether more is ready: the next turn would not wait.
+    pub more: bool,
+}
+
+impl EventLoop {
+    /// Runs the loop until `future` is done, and gives its value.
+    ///
+    /// Any loop may run on its thread, whatever loop is bound there. The future may borrow from the
+    /// caller: it lives and dies inside this call. When it is done, what was ready by then runs
+    /// before the call returns; what did not finish is still there for the next run. RUN-12.
+    ///
+    /// # Errors
+    /// Checked in this order, and a refusal drops the future unpolled and changes nothing at all:
+    /// [`LoopError::Closed`], [`LoopError::AlreadyRunning`], [`LoopError::AnotherLoopRunning`].
+    /// [`LoopError::StoppedBeforeComplete`] when `stop` ended the run first: the future is dropped; a
+    /// `&mut Task` given instead leaves its task pending. RUN-20.
+    ///
+    /// # Panics
+    /// With the future's own panic, once the loop is no longer the running one.
+    #[track_caller]
+    pub fn run_until_complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
+        self.hold().complete(future)
+    }
+
+    /// Runs the loop until `stop`. An idle loop waits. RUN-15.
+    ///
+    /// # Errors
+    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses.
+    pub fn run_forever(&self) -> Result<(), LoopError> {
+        let running = self.hold().enter()?;
+        let ended = self.hold().run_on();
+        drop(running);
+        leave(ended)
+    }
+
+    /// Ends the current run after this iteration; what is in the batch still runs. Before a run it
+    /// makes that one exactly one iteration long. Several calls equal one. RUN-16, RUN-17, RUN-18.
+    pub fn stop(&self) {
+        self.hold().home.local().stopping.set(true);
+    }
+
+    /// One turn, for a host that has a loop of its own: what is ready, due timers, readiness. Waits
+    /// at most `timeout` (`Some(Duration::ZERO)`: not at all; `None`: until something comes).
+    ///
+    /// # Errors
+    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses.
+    ///
+    /// ```
+    /// use loopbind_runtime::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { "done" });
+    /// assert_eq!(event_loop.turn(Some(Duration::ZERO))?.polled, 1);
+    /// assert!(task.is_finished());
+    /// # Ok::<(), loopbind_runtime::LoopError>(())
+    /// ```
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, LoopError> {
+        let engine = self.hold();
+        let running = engine.enter()?;
+        let patience = match timeout {
+            _ if engine.home.local().stopping.get() => Patience::Not,
+            None => Patience::Forever,
+            Some(Duration::ZERO) => Patience::Not,
+            Some(limit) => Patience::UpTo(limit),
+        };
+        let turned = engine.let_escape().and_then(|()| {
+            let polled = engine.turn(patience).map_err(LoopError::Io)?;
+            engine.home.check_fork()?;
+            engine.let_escape()?;
+            Ok(Turn { polled, more: !engine.is_idle() || engine.home.has_mail() })
+        });
+        drop(running);
+        leave(turned)
+    }
+
+    /// When the host must call `turn` next even if nothing comes from outside: now, where work is
+    /// ready; `None`, where there is neither work nor a timer.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let engine = self.hold();
+        let clock = &engine.alarms.clock;
+        if !engine.is_idle() || engine.home.has_mail() {
+            return Some(clock.instant(clock.read()));
+        }
+        engine.alarms.next().map(|at| clock.instant(at))
+    }
+}
+
+/// A run's end, as its caller sees it: a panic goes on from here.
+fn leave<T>(ended: Result<T, Exit>) -> Result<T, LoopError> {
+    ended.map_err(|exit| match exit {
+        Exit::Refused(error) => error,
+        Exit::Thrown(payload) => payload.resume(),
+    })
+}

@@ -1,0 +1,184 @@
+//! A loop from its making to its closing: what `run`, `Runner` and the attributes do.
+
+use std::time::{Duration, Instant};
+
+use super::{Builder, EventLoop};
+use crate::binding;
+use crate::clock;
+use crate::engine::{Exit, Patience, check_none_runs};
+use crate::error::LoopError;
+use crate::panic::{PanicPayload, caught};
+
+/// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
+
+/// Makes a loop, binds it, runs `future`, cancels what is left, waits for blocking work, closes the
+/// loop, and restores the former binding: what `#[loop_main]` does to its function's body. RNR-01.
+///
+/// # Errors
+/// [`LoopError::AnotherLoopRunning`] inside a run, before anything is made; [`LoopError::Io`] where no
+/// loop could be made; [`LoopError::StoppedBeforeComplete`] where `stop` came first.
+///
+/// # Panics
+/// With the future's own panic, once everything is cleaned up. RNR-08.
+///
+/// ```
+/// assert_eq!(loopbind_runtime::run(async { 1 + 1 })?, 2);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+#[track_caller]
+pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
+    check_none_runs()?;
+    let runner = Runner::new()?;
+    runner.run_and_close(future)
+}
+
+/// [`run`] in steps: one loop, many runs; dropping it does what the end of `run` does.
+///
+/// Its loop is bound during each `run`, not between. Tasks that a run leaves behind stay, frozen, for
+/// the next. RNR-15.
+///
+/// ```
+/// use loopbind_runtime::Runner;
+///
+/// let runner = Runner::new()?;
+/// let first = runner.run(async { 1 })?;
+/// let second = runner.run(async { 2 })?;
+/// runner.close()?;
+/// assert_eq!(first + second, 3);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+#[derive(Debug)]
+pub struct Runner {
+    event_loop: EventLoop,
+}
+
+impl Runner {
+    /// A runner over a loop with the defaults.
+    ///
+    /// # Errors
+    /// As [`EventLoop::new`].
+    pub fn new() -> Result<Self, LoopError> {
+        Self::with(Builder::default())
+    }
+
+    /// A runner over the loop that `builder` describes.
+    ///
+    /// # Errors
+    /// As [`EventLoop::new`].
+    pub fn with(builder: Builder) -> Result<Self, LoopError> {
+        Ok(Runner { event_loop: builder.build()? })
+    }
+
+    /// The loop, also between runs.
+    pub fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// Runs `future` on the loop, bound meanwhile.
+    ///
+    /// # Errors
+    /// As [`EventLoop::run_until_complete`]: inside a run it is refused, and nothing changes.
+    ///
+    /// # Panics
+    /// With the future's own panic, once the binding is restored.
+    #[track_caller]
+    pub fn run<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
+        self.event_loop.hold().check_can_run()?;
+        let _bound = binding::push(self.event_loop.hold().clone())?;
+        self.event_loop.run_until_complete(future)
+    }
+
+    /// Cancels what is left, in order of creation, and runs the loop until it is gone, with the
+    /// cleanup of tasks that listen to `task::cancelled()`, and with what is started meanwhile;
+    /// waits for blocking work; closes the loop. At most five minutes for all that: what is not over
+    /// by then is dropped with the loop. RNR-06, RNR-10, RNR-12.
+    ///
+    /// # Errors
+    /// [`LoopError::Forked`] in a forked child.
+    pub fn close(self) -> Result<(), LoopError> {
+        // Dropped afterwards, closed: the drop finds nothing to do.
+        shut_down(&self.event_loop)
+    }
+
+    /// One run and the end, in this order also when the run panics.
+    #[track_caller]
+    pub(crate) fn run_and_close<F: IntoFuture>(self, future: F) -> Result<F::Output, LoopError> {
+        let outcome = caught(|| self.run(future));
+        let closed = caught(|| self.close());
+        match (outcome, closed) {
+            (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
+            (Ok(outcome), Ok(closed)) => {
+                let value = outcome?;
+                closed?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        // Not closed by `close`: nobody is there to take an error, or a panic that nobody awaited.
+        let _ = caught(|| shut_down(&self.event_loop));
+    }
+}
+
+/// The end of a loop's life.
+pub(crate) fn shut_down(event_loop: &EventLoop) -> Result<(), LoopError> {
+    let engine = event_loop.hold();
+    engine.home.check_fork()?;
+    if event_loop.is_closed() {
+        return Ok(());
+    }
+    // In the last destructors of a thread there is nothing to bind to.
+    let _bound = binding::push(engine.clone());
+    let thrown = match engine.enter() {
+        Ok(running) => {
+            let thrown = engine.while_shutting_down(|| wind_down(event_loop));
+            drop(running);
+            thrown
+        }
+        // A runner that is dropped inside another loop's run, or its own: closing drops what is
+        // left, without cleanup.
+        Err(_) => None,
+    };
+    let closed = event_loop.close();
+    match thrown {
+        Some(payload) => payload.resume(),
+        None => closed,
+    }
+}
+
+/// Turns the loop until no task and no blocking job is left. A panic that wanted to leave a turn
+/// comes out at the end.
+fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
+    let engine = event_loop.hold();
+    let (began, clock) = (Instant::now(), &engine.alarms.clock);
+    let deadline = clock::after(clock.read(), SHUTDOWN_LIMIT);
+    let mut thrown = None;
+    loop {
+        let mut left = 0;
+        for task in engine.home.live_tasks() {
+            left += 1;
+            task.cancel_once();
+        }
+        if left == 0 && engine.home.blocking_jobs() == 0 {
+            return thrown;
+        }
+        let remaining = SHUTDOWN_LIMIT.saturating_sub(began.elapsed());
+        if remaining.is_zero() || clock.last() >= deadline {
+            return thrown;
+        }
+        // A stray `stop` does not cut the cleanup short.
+        engine.home.local().stopping.set(false);
+        let turned = engine.turn(Patience::UpTo(remaining));
+        match engine.let_escape() {
+            Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
+            _ => {}
+        }
+        if turned.is_err() || engine.home.is_inherited() {
+            return thrown;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A caught panic on its way to whoever should hear of it.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, PoisonError};
+
+/// What a panic threw, with its message.
+///
+/// `Send` and `Sync`: the message is copied out when the panic is caught, the payload itself comes
+/// out by value only.
+///
+/// ```
+/// use loopbind_runtime::{EventLoop, TaskError};
+///
+/// let event_loop = EventLoop::new()?;
+/// let task = event_loop.create_task(async { panic!("no more tea") });
+/// let TaskError::Panicked(payload) = event_loop.run_until_complete(task)?.unwrap_err() else {
+///     unreachable!("a panic reaches the awaiter");
+/// };
+/// assert_eq!(payload.message(), Some("no more tea"));
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub struct PanicPayload {
+    message: Option<Box<str>>,
+    // `None` only between `into_inner` and the drop that follows. The lock is never contended: it
+    // is what makes an `Any + Send` shareable without a line of `unsafe`.
+    payload: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl PanicPayload {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        let message = match payload.downcast_ref::<&'static str>() {
+            Some(text) => Some((*text).into()),
+            None => payload.downcast_ref::<String>().map(|text| text.as_str().into()),
+        };
+        PanicPayload { message, payload: Mutex::new(Some(payload)) }
+    }
+
+    /// The text given to `panic!`; `None` for a payload that is not text (`panic_any`).
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The payload as `std::panic::catch_unwind` gave it.
+    pub fn into_inner(self) -> Box<dyn Any + Send> {
+        self.take().unwrap_or_else(|| unreachable!("only `into_inner` empties a payload, by value"))
+    }
+
+    /// Goes on unwinding with this payload, without calling the panic hook again.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.into_inner())
+    }
+
+    fn take(&self) -> Option<Box<dyn Any + Send>> {
+        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple("PanicPayload");
+        match self.message() {
+            Some(message) => tuple.field(&message).finish(),
+            None => tuple.finish_non_exhaustive(),
+        }
+    }
+}
+
+impl Drop for PanicPayload {
+    /// A payload is user code: one whose own destructor panics must not hurt who ignores it.
+    fn drop(&mut self) {
+        if let Some(payload) = self.take() {
+            discard(payload);
+        }
+    }
+}
+
+/// Runs `f`; what it throws comes back as a value.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, PanicPayload> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(PanicPayload::new)
+}
+
+/// Drops a value of the user's whose destructor may panic and whose panic nobody can receive:
+/// that of a panic payload, which throws payloads in turn. The hook has printed each by then.
+pub(crate) fn discard<T>(value: T) {
+    let mut thrown = catch_unwind(AssertUnwindSafe(move || drop(value))).err();
+    // A payload that throws a fresh payload each time would go on for ever: leak it in the end.
+    for _ in 0..8 {
+        let Some(payload) = thrown else { return };
+        thrown = catch_unwind(AssertUnwindSafe(move || drop(payload))).err();
+    }
+    std::mem::forget(thrown);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("bang"));
+        }
+    }
+
+    #[test]
+    fn a_payload_whose_drop_panics_is_dropped_quietly() {
+        let payload = caught(|| std::panic::panic_any(Bomb)).unwrap_err();
+        assert_eq!(payload.message(), None);
+        drop(payload);
+    }
+
+    #[test]
+    fn the_message_of_formatted_and_plain_panics_is_kept() {
+        assert_eq!(caught(|| panic!("plain")).unwrap_err().message(), Some("plain"));
+        assert_eq!(caught(|| panic!("{}", 7)).unwrap_err().message(), Some("7"));
+    }
+
+    #[test]
+    fn payloads_are_send_and_sync() {
+        fn check<T: Send + Sync>() {}
+        check::<PanicPayload>();
+    }
+}

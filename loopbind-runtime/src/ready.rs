@@ -1,0 +1,95 @@
+//! What runs next: one first-in-first-out list, strung through the entries themselves.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// The links an entry brings along: one for this list, one for the inbox. They are two because a
+/// task that is queued here may be posted by another thread at the same time.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    next: Cell<Option<NonNull<Node>>>,
+    pub(crate) mail: Cell<Option<NonNull<Node>>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    head: Cell<Option<NonNull<Node>>>,
+    tail: Cell<Option<NonNull<Node>>>,
+    len: Cell<usize>,
+}
+
+impl Ready {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    /// Puts `node` at the end.
+    ///
+    /// # Safety
+    /// `node` is in no `Ready`, and stays valid until it was popped.
+    #[inline]
+    pub(crate) unsafe fn push(&self, node: NonNull<Node>) {
+        // SAFETY: valid by the caller's promise; links are `Cell`s of the owner's thread.
+        unsafe { node.as_ref().next.set(None) };
+        match self.tail.replace(Some(node)) {
+            // SAFETY: what is in the list is valid, by the promise made when it was pushed.
+            Some(tail) => unsafe { tail.as_ref().next.set(Some(node)) },
+            None => self.head.set(Some(node)),
+        }
+        self.len.set(self.len.get() + 1);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<NonNull<Node>> {
+        let node = self.head.get()?;
+        // SAFETY: what is in the list is valid, by the promise made when it was pushed.
+        let next = unsafe { node.as_ref().next.get() };
+        self.head.set(next);
+        if next.is_none() {
+            self.tail.set(None);
+        }
+        self.len.set(self.len.get() - 1);
+        Some(node)
+    }
+
+    /// Reorders what is in the list; `draw(n)` gives a number below `n`.
+    pub(crate) fn shuffle(&self, mut draw: impl FnMut(usize) -> usize) {
+        let mut nodes: Vec<_> = std::iter::from_fn(|| self.pop()).collect();
+        for last in (1..nodes.len()).rev() {
+            nodes.swap(last, draw(last + 1));
+        }
+        for node in nodes {
+            // SAFETY: popped a moment ago, so in no list; valid, by the promise of the first push,
+            // because nobody was told of the pop.
+            unsafe { self.push(node) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_in_first_out_also_after_running_empty() {
+        let nodes: Vec<Node> = (0..4).map(|_| Node::default()).collect();
+        let ready = Ready::default();
+        for round in 0..2 {
+            for node in &nodes {
+                // SAFETY: the nodes outlive the list and are pushed once per round.
+                unsafe { ready.push(NonNull::from(node)) };
+            }
+            assert_eq!(ready.len(), 4, "round {round}");
+            for node in &nodes {
+                assert_eq!(ready.pop(), Some(NonNull::from(node)));
+            }
+            assert!(ready.is_empty() && ready.pop().is_none());
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What threads pass to each other.
+
+mod reply;
+
+pub(crate) use reply::{Receiver, Sender, channel};

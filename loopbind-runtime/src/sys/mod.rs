@@ -1,0 +1,13 @@
+//! The one room that talks to the operating system.
+
+mod process;
+
+#[cfg(target_os = "linux")]
+#[path = "epoll.rs"]
+mod driver;
+#[cfg(not(target_os = "linux"))]
+#[path = "portable.rs"]
+mod driver;
+
+pub(crate) use driver::{Bell, Driver};
+pub(crate) use process::{forks, is_main_thread, pin_to_core, watch_forks};

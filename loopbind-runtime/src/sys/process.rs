@@ -1,0 +1,100 @@
+//! Which thread is the process's main one, which process this is, where a thread may run.
+
+use std::io;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::current;
+
+/// How many forks lie between the process that loaded this library and the one that asks. An
+/// object that remembers the count it was made under knows whether it was inherited; a process id
+/// would cost a system call and may be used again.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+#[inline]
+pub(crate) fn forks() -> u64 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// Sees to it that forks are counted from here on.
+pub(crate) fn watch_forks() {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        #[cfg(unix)]
+        {
+            unsafe extern "C" {
+                fn pthread_atfork(
+                    prepare: Option<extern "C" fn()>,
+                    parent: Option<extern "C" fn()>,
+                    child: Option<extern "C" fn()>,
+                ) -> std::ffi::c_int;
+            }
+            // SAFETY: POSIX's signature; the handler lives for ever, and does what may be done
+            // between fork and exec: one atomic add and one store to a thread-local word.
+            let refused = unsafe { pthread_atfork(None, None, Some(in_the_child)) };
+            // ENOMEM is the one error it has, and then the process is not long for this world.
+            debug_assert_eq!(refused, 0);
+        }
+    });
+}
+
+/// The child begins as if no loop had ever run on its one thread.
+#[cfg_attr(not(unix), allow(dead_code))]
+extern "C" fn in_the_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    current::forget();
+}
+
+/// Asks the system, not the thread's name, which anybody may choose. In a forked child the thread
+/// that forked is the main one: PRC-11, PRC-12.
+pub(crate) fn is_main_thread() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::thread::gettid() == rustix::process::getpid()
+    }
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "openbsd"))]
+    {
+        unsafe extern "C" {
+            fn pthread_main_np() -> std::ffi::c_int;
+        }
+        // SAFETY: no arguments, no preconditions.
+        unsafe { pthread_main_np() == 1 }
+    }
+    #[cfg(not(any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "openbsd"
+    )))]
+    {
+        // No call tells. std names the main thread so, and nothing else should.
+        std::thread::current().name() == Some("main")
+    }
+}
+
+/// Lets the calling thread run on the processor numbered `index` only.
+pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        if index >= rustix::thread::CpuSet::MAX_CPU {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "core {index}: a thread can be pinned to one of the first {} only",
+                    rustix::thread::CpuSet::MAX_CPU
+                ),
+            ));
+        }
+        let mut cores = rustix::thread::CpuSet::new();
+        cores.set(index);
+        rustix::thread::sched_setaffinity(None, &cores).map_err(|errno| {
+            let error = io::Error::from(errno);
+            io::Error::new(error.kind(), format!("cannot pin the thread to core {index}: {error}"))
+        })
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let message = format!("core {index}: pinning threads is supported on Linux only");
+        Err(io::Error::new(io::ErrorKind::Unsupported, message))
+    }
+}

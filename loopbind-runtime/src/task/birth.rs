@@ -1,0 +1,252 @@
+//! How tasks and callbacks come into being: here, or in another thread's hands.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Task;
+use super::error::TaskError;
+use super::header::{Cold, Header, RemoteRef, TaskRef};
+use super::home::{Home, LocalHome, Phase};
+use super::life;
+use super::raw::{Stage, TaskCell};
+use super::state::{CALLBACK, DONE, HANDLE, NEW, ROOT, Refs, SCHEDULED, State};
+use crate::error::LoopError;
+use crate::ids::TaskId;
+use crate::panic::discard;
+use crate::ready::Node;
+
+/// Who a task is to be.
+pub(crate) struct Birth {
+    pub(crate) name: Option<String>,
+    pub(crate) place: &'static Location<'static>,
+}
+
+impl Birth {
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Birth { name: None, place: Location::caller() }
+    }
+}
+
+/// A closure as a task sees it: it is taken out before it is called, so that it is gone, and may
+/// take itself back, by the time it runs.
+struct Call<C>(Option<C>);
+
+// The closure is moved out, never pinned.
+impl<C> Unpin for Call<C> {}
+
+impl<C: FnOnce()> Future for Call<C> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+        Poll::Ready(())
+    }
+}
+
+fn header<F: Future>(home: &Arc<Home>, refs: Refs, state: State, birth: Birth) -> Header {
+    let cold = birth.name.map(|name| Box::new(Cold { name: Some(name.into()), ..Cold::default() }));
+    Header {
+        node: Node::default(),
+        vtable: TaskCell::<F>::VTABLE,
+        refs,
+        home: Arc::clone(home),
+        state: Cell::new(state),
+        polls: Cell::new(0),
+        previous: Cell::new(None),
+        next: Cell::new(None),
+        waiter: Cell::new(None),
+        cold: RefCell::new(cold),
+        id: TaskId::next(),
+        parent: None,
+        spawned_at: birth.place,
+    }
+}
+
+/// What becomes of something new.
+enum Admission {
+    Welcome,
+    /// The loop is closing, or the thread unwinds: taken, and dropped.
+    Late,
+}
+
+impl LocalHome {
+    /// # Panics
+    /// With the error's text on a closed or inherited loop, unless this thread is panicking.
+    #[track_caller]
+    fn admit(&self) -> Admission {
+        let refusal = match self.local().phase.get() {
+            _ if self.is_inherited() => LoopError::Forked,
+            Phase::Open => return Admission::Welcome,
+            Phase::Closing => return Admission::Late,
+            Phase::Closed => LoopError::Closed,
+        };
+        if std::thread::panicking() {
+            return Admission::Late;
+        }
+        refusal.raise()
+    }
+
+    /// What came too late is dropped after whoever is being dropped now, not inside of it: a
+    /// destructor that starts a task whose destructor starts a task needs no stack that way.
+    fn drop_late<V: 'static>(&self, value: V) {
+        if self.local().phase.get() == Phase::Closing {
+            self.local().late.borrow_mut().push(Box::new(value) as Box<dyn Any>);
+        } else {
+            discard(value);
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn<F>(&self, future: F, birth: Birth) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if let Admission::Late = self.admit() {
+            let header = header::<F>(self, Refs::new(1), DONE | HANDLE, birth);
+            let stage = Stage::<F>::Outcome(Err(TaskError::LoopClosed));
+            // SAFETY: new, with one reference, the handle's.
+            let task = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
+            self.drop_late(future);
+            return Task::new(task);
+        }
+        self.take_in();
+        // One reference is the loop's, one the handle's.
+        let mut header = header::<F>(self, Refs::new(2), HANDLE, birth);
+        // SAFETY: the current task is alive.
+        header.parent = self.local().current.get().map(|task| unsafe { task.as_ref().id });
+        let header = TaskCell::allocate(header, Stage::Future(future));
+        // SAFETY: new, so in no list; on the owner's thread.
+        unsafe {
+            life::enlist(header, self.local());
+            self.local().ready.push(header.cast());
+            Task::new(TaskRef::own(header))
+        }
+    }
+
+    /// A callback that is in no queue yet.
+    #[track_caller]
+    pub(crate) fn callback(&self, callback: impl FnOnce() + 'static) -> TaskRef {
+        let birth = Birth::here();
+        if let Admission::Late = self.admit() {
+            let callback_ref = self.new_callback(callback, birth, DONE | CALLBACK);
+            return callback_ref;
+        }
+        self.new_callback(callback, birth, CALLBACK)
+    }
+
+    fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
+        let header = header::<Call<C>>(self, Refs::new(1), state, birth);
+        let stage = if state & DONE == 0 {
+            Stage::Future(Call(Some(call)))
+        } else {
+            self.drop_late(call);
+            Stage::Empty
+        };
+        // SAFETY: new, with one reference.
+        unsafe { TaskRef::own(TaskCell::allocate(header, stage)) }
+    }
+
+    /// Queues a callback behind what is ready.
+    pub(crate) fn queue(&self, callback: TaskRef) {
+        // SAFETY: on the owner's thread.
+        unsafe { life::queue_callback(callback, self.local()) }
+    }
+
+    /// The entry of a run's main future, which stays where its caller has it. `main` finds it.
+    pub(crate) fn root<F: Future + 'static>(&self, main: F, birth: Birth) -> TaskRef {
+        self.take_in();
+        let header = header::<F>(self, Refs::new(2), ROOT, birth);
+        let header = TaskCell::allocate(header, Stage::Future(main));
+        // SAFETY: new; one reference is the loop's, one the caller's.
+        unsafe {
+            life::enlist(header, self.local());
+            self.local().ready.push(header.cast());
+            TaskRef::own(header)
+        }
+    }
+
+    /// The main future is gone, whether it was done or not.
+    pub(crate) fn retire_root(&self, root: &TaskRef) {
+        // SAFETY: on the owner's thread, with a reference in hand.
+        unsafe { life::retire_root(root.header(), self.local()) }
+    }
+
+    /// Ends the oldest task of a closing loop. False: there is none.
+    pub(crate) fn drop_oldest(&self) -> bool {
+        let Some(task) = self.first_live() else { return false };
+        // SAFETY: on the owner's thread, not in a poll: a running loop does not close.
+        unsafe { life::drop_with_loop(task.header(), self.local()) };
+        true
+    }
+
+    /// Takes an entry out of the ready queue of a closing loop, unrun. False: there is none.
+    pub(crate) fn drop_next(&self) -> bool {
+        let Some(node) = self.local().ready.pop() else { return false };
+        // SAFETY: what is in the ready queue is a header the loop holds. A callback's reference is
+        // given up with it; a task's stays until the task is ended, and until then it counts as
+        // queued nowhere.
+        unsafe {
+            let header = node.cast::<Header>();
+            let head = header.as_ref();
+            head.clear(SCHEDULED);
+            if head.has(DONE) {
+                life::release(header);
+            } else if head.has(CALLBACK) {
+                life::retract(header);
+                life::release(header);
+            }
+        }
+        true
+    }
+}
+
+/// Makes a task in this thread's hands and posts it to its loop. The future must be one that may
+/// travel as it is now, whatever it becomes once it was polled.
+pub(crate) fn post_task<F>(
+    home: &Arc<Home>,
+    future: F,
+    birth: Birth,
+) -> Result<RemoteRef, LoopError>
+where
+    F: Future<Output = ()> + 'static,
+{
+    let header = header::<F>(home, Refs::posted(2), NEW, birth);
+    let header = TaskCell::allocate(header, Stage::Future(future));
+    // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
+    // cell is dropped with what is in it, on the thread it came from.
+    unsafe {
+        match Home::post(Arc::as_ptr(home), header.cast()) {
+            Ok(()) => Ok(RemoteRef::own(header)),
+            Err(_) => {
+                (header.as_ref().vtable.free)(header);
+                Err(LoopError::Closed)
+            }
+        }
+    }
+}
+
+/// Posts a callback from any thread.
+#[track_caller]
+pub(crate) fn post_callback<C>(home: &Arc<Home>, call: C) -> Result<(), LoopError>
+where
+    C: FnOnce() + Send + 'static,
+{
+    let birth = Birth::here();
+    let header = header::<Call<C>>(home, Refs::posted(1), NEW | CALLBACK, birth);
+    let header = TaskCell::allocate(header, Stage::Future(Call(Some(call))));
+    // SAFETY: as `post_task`, with the inbox's reference alone.
+    unsafe {
+        Home::post(Arc::as_ptr(home), header.cast()).map_err(|_| {
+            (header.as_ref().vtable.free)(header);
+            LoopError::Closed
+        })
+    }
+}

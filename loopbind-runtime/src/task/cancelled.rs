@@ -1,0 +1,131 @@
+//! Hearing that one was asked to end.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::header::TaskRef;
+use super::home::LocalHome;
+use super::state::{ABORT, CANCEL, DONE, TOLD};
+
+/// Resolves when the task that polls it is asked to end.
+///
+/// While one that was polled is alive, `Task::cancel` tells the task instead of dropping it: the
+/// task cleans up, with `await` where it needs to, and ends by itself. A task that was told and
+/// returns a value has that value. Dropping the future gives that up: a request that it had not
+/// been told of yet drops the task after all.
+///
+/// Each request is told once. A second `cancel` while nobody listens drops the task where it
+/// stands, and so does `abort` at any time.
+///
+/// Polled outside of a task it never resolves: there is nobody to ask.
+///
+/// # Cancel safety
+/// Dropping it loses nothing but the say in how the task ends.
+///
+/// ```
+/// use futures::{FutureExt, select_biased};
+/// use loopbind_runtime::{run, spawn, task, yield_now};
+///
+/// let last_words = run(async {
+///     let task = spawn(async {
+///         select_biased! {
+///             () = task::cancelled().fuse() => {}
+///             () = std::future::pending::<()>().fuse() => {}
+///         }
+///         yield_now().await; // cleaning up takes as long as it takes
+///         "good bye"
+///     });
+///     yield_now().await;
+///     task.cancel();
+///     task.await.unwrap()
+/// })?;
+/// assert_eq!(last_words, "good bye");
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub fn cancelled() -> impl Future<Output = ()> {
+    Cancelled { registered: None }
+}
+
+/// One `cancelled()` that was polled: known to its task and to its future.
+#[derive(Default)]
+pub(super) struct Listener {
+    told: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Listener {
+    /// The caller wakes what comes out.
+    pub(super) fn tell(&self) -> Option<Waker> {
+        self.told.set(true);
+        self.waker.take()
+    }
+}
+
+struct Cancelled {
+    registered: Option<(TaskRef, Rc<Listener>)>,
+}
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(task) = LocalHome::running().and_then(|home| home.current_task()) else {
+            return Poll::Pending;
+        };
+        let waker = cx.waker().clone();
+        if let Some((known, listener)) = &self.registered {
+            if *known == task {
+                if !listener.told.get() {
+                    drop(listener.waker.replace(Some(waker)));
+                    return Poll::Pending;
+                }
+                task.head().with_cold(|cold| cold.unheard = 0);
+                self.registered = None;
+                return Poll::Ready(());
+            }
+            // Polled by another task now.
+            self.give_up();
+        }
+        let head = task.head();
+        if head.has(CANCEL) && !head.has(ABORT) {
+            // Asked before it listened, in this very poll.
+            head.clear(CANCEL);
+            head.set(TOLD);
+            return Poll::Ready(());
+        }
+        let listener = Rc::new(Listener { told: Cell::new(false), waker: Cell::new(Some(waker)) });
+        head.with_cold(|cold| cold.listeners.push(Rc::clone(&listener)));
+        self.registered = Some((task, listener));
+        Poll::Pending
+    }
+}
+
+impl Cancelled {
+    fn give_up(&mut self) {
+        let Some((task, listener)) = self.registered.take() else { return };
+        let head = task.head();
+        if !listener.told.get() {
+            head.with_cold(|cold| cold.listeners.retain(|other| !Rc::ptr_eq(other, &listener)));
+            return;
+        }
+        // Told, and gone before it could say so. When it was the last one, and none before it did,
+        // the request stands as if nobody had listened.
+        let unheard = head.with_cold(|cold| {
+            let before = cold.unheard;
+            cold.unheard = before.saturating_sub(1);
+            before == 1
+        });
+        if unheard && !head.has(DONE) {
+            head.clear(TOLD);
+            task.cancel();
+        }
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}

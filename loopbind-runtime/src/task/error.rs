@@ -1,0 +1,114 @@
+//! Why a task has no value, and what nobody else could be told.
+
+use std::any::Any;
+use std::fmt;
+
+use super::TaskInfo;
+use crate::panic::PanicPayload;
+
+/// Why waiting for a task gave no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It was asked to end, or its loop was closed while it was unfinished.
+    Cancelled,
+    /// It panicked; the payload is here and nowhere else.
+    Panicked(PanicPayload),
+    /// It was started on a loop that was closing: it never began.
+    LoopClosed,
+    /// A blocking wait on the thread that would have to do the work. `await` it instead.
+    WouldDeadlock,
+    /// A task waited for itself.
+    SelfAwait,
+    /// The task's loop is not the one that is being turned here, so that nothing would ever wake
+    /// the waiter. Await it on its own loop, or hand the result over through a channel.
+    ForeignLoop,
+}
+
+impl TaskError {
+    /// Whether the task was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, TaskError::Cancelled)
+    }
+
+    /// The payload of a panicked task, as `std::panic::catch_unwind` gives it.
+    ///
+    /// # Errors
+    /// Gives the error back where the task did not panic.
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
+        match self {
+            TaskError::Panicked(payload) => Ok(payload.into_inner()),
+            other => Err(other),
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Cancelled => f.write_str("the task was cancelled"),
+            TaskError::Panicked(payload) => match payload.message() {
+                Some(message) => write!(f, "the task panicked: {message}"),
+                None => f.write_str("the task panicked"),
+            },
+            TaskError::LoopClosed => f.write_str("the task's event loop was closed before it began"),
+            TaskError::WouldDeadlock => f.write_str(
+                "waiting here would block the thread that has to do the work: await it instead",
+            ),
+            TaskError::SelfAwait => f.write_str("a task cannot await itself"),
+            TaskError::ForeignLoop => f.write_str(
+                "the task belongs to an event loop that is not running here: await it on its own loop",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+/// An error that nobody awaits, as an exception handler sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ExceptionContext {
+    /// What happened, in a line.
+    pub message: String,
+    /// The panic, where there was one.
+    pub panic: Option<PanicPayload>,
+    /// The task concerned.
+    pub task: Option<TaskInfo>,
+}
+
+impl ExceptionContext {
+    /// A context with a message alone.
+    pub fn new(message: impl Into<String>) -> Self {
+        ExceptionContext { message: message.into(), panic: None, task: None }
+    }
+
+    pub(crate) fn panicked(message: impl Into<String>, panic: PanicPayload) -> Self {
+        ExceptionContext { message: message.into(), panic: Some(panic), task: None }
+    }
+
+    pub(crate) fn of(mut self, task: TaskInfo) -> Self {
+        self.task = Some(task);
+        self
+    }
+}
+
+/// EXH-03: the message, then what else is known, a line each.
+impl fmt::Display for ExceptionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message.as_str() {
+            "" => f.write_str("Unhandled exception in event loop")?,
+            message => f.write_str(message)?,
+        }
+        if let Some(panic) = &self.panic {
+            match panic.message() {
+                Some(message) => write!(f, "\npanic: {message}")?,
+                None => f.write_str("\npanic: (a payload that is not text)")?,
+            }
+        }
+        if let Some(task) = &self.task {
+            write!(f, "\ntask: {task}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! What every task has, whatever its future: the head of its one allocation.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::cancelled::Listener;
+use super::home::Home;
+use super::info::{TaskInfo, TaskState};
+use super::life;
+use super::raw::Vtable;
+use super::state::{self, Errand, Refs, State};
+use crate::ids::TaskId;
+use crate::ready::Node;
+
+#[repr(C)]
+pub(crate) struct Header {
+    /// First, so that a node of the ready list or the inbox is its task.
+    pub(super) node: Node,
+    pub(super) vtable: &'static Vtable,
+    pub(super) refs: Refs,
+    pub(super) home: Arc<Home>,
+    // From here on the owner's thread alone.
+    pub(super) state: Cell<State>,
+    pub(super) polls: Cell<u64>,
+    pub(super) previous: Cell<Option<NonNull<Header>>>,
+    pub(super) next: Cell<Option<NonNull<Header>>>,
+    /// Who awaits the outcome.
+    pub(super) waiter: Cell<Option<Waker>>,
+    pub(super) cold: RefCell<Option<Box<Cold>>>,
+    pub(super) id: TaskId,
+    pub(super) parent: Option<TaskId>,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
+/// What few tasks have.
+#[derive(Default)]
+pub(super) struct Cold {
+    pub(super) name: Option<Box<str>>,
+    pub(super) callbacks: Vec<TaskRef>,
+    /// How many callbacks were there before the waiter came: CB-27 wakes in order of registration.
+    pub(super) before_waiter: usize,
+    pub(super) listeners: Vec<Rc<Listener>>,
+    /// Listeners that were told and have not said so to the task yet.
+    pub(super) unheard: usize,
+    pub(super) busy: Duration,
+}
+
+impl Header {
+    pub(super) fn has(&self, bits: State) -> bool {
+        self.state.get() & bits != 0
+    }
+
+    pub(super) fn set(&self, bits: State) {
+        self.state.set(self.state.get() | bits);
+    }
+
+    pub(super) fn clear(&self, bits: State) {
+        self.state.set(self.state.get() & !bits);
+    }
+
+    pub(super) fn info(&self) -> TaskInfo {
+        let (name, busy) = match &*self.cold.borrow() {
+            Some(cold) => (cold.name.as_deref().map(str::to_owned), cold.busy),
+            None => (None, Duration::ZERO),
+        };
+        let state = self.state.get();
+        let doing = if state & state::DONE != 0 {
+            TaskState::Finished
+        } else if state & state::POLLED != 0 {
+            TaskState::Running
+        } else if state & (state::CANCEL | state::TOLD) != 0 {
+            TaskState::Cancelling
+        } else if state & state::SCHEDULED != 0 {
+            TaskState::Ready
+        } else {
+            TaskState::Waiting
+        };
+        TaskInfo {
+            id: self.id,
+            name,
+            parent: self.parent,
+            spawned_at: self.spawned_at,
+            state: doing,
+            polls: self.polls.get(),
+            busy,
+        }
+    }
+
+    pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> R {
+        f(self.cold.borrow_mut().get_or_insert_default())
+    }
+}
+
+/// A reference to a task, on its loop's thread.
+pub(crate) struct TaskRef {
+    header: NonNull<Header>,
+}
+
+impl TaskRef {
+    /// # Safety
+    /// On the owner's thread; the reference is the caller's to give.
+    pub(super) unsafe fn own(header: NonNull<Header>) -> Self {
+        TaskRef { header }
+    }
+
+    /// # Safety
+    /// On the owner's thread; `header` is alive.
+    pub(super) unsafe fn share(header: NonNull<Header>) -> Self {
+        // SAFETY: alive.
+        unsafe { header.as_ref().refs.add() };
+        TaskRef { header }
+    }
+
+    pub(super) fn header(&self) -> NonNull<Header> {
+        self.header
+    }
+
+    /// What stands for it in the home's cells.
+    pub(crate) fn as_entry(&self) -> NonNull<Header> {
+        self.header
+    }
+
+    /// Gives the reference away.
+    pub(super) fn into_header(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).header
+    }
+
+    pub(super) fn head(&self) -> &Header {
+        // SAFETY: alive while a reference is held.
+        unsafe { self.header.as_ref() }
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.head().id
+    }
+
+    pub(crate) fn info(&self) -> TaskInfo {
+        self.head().info()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.head().has(state::DONE)
+    }
+
+    /// Whether it was meant to run on after whoever started it.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.head().has(state::DETACHED)
+    }
+
+    pub(super) fn next_live(&self) -> Option<NonNull<Header>> {
+        self.head().next.get()
+    }
+
+    /// Asks the task to end; true if it was not done.
+    pub(crate) fn cancel(&self) -> bool {
+        self.end(state::CANCEL)
+    }
+
+    /// Asks the task to end, unless it was asked before: one that was told and is cleaning up is
+    /// left to it.
+    pub(crate) fn cancel_once(&self) {
+        if !self.head().has(state::CANCEL | state::TOLD) {
+            self.cancel();
+        }
+    }
+
+    /// The same, without a say.
+    pub(crate) fn abort(&self) -> bool {
+        self.end(state::CANCEL | state::ABORT)
+    }
+
+    fn end(&self, bits: State) -> bool {
+        let head = self.head();
+        if head.has(state::DONE) {
+            return false;
+        }
+        head.set(bits);
+        // SAFETY: a `TaskRef` is on the owner's thread, and so is its home's half.
+        unsafe { life::schedule(self.header, head.home.local()) };
+        true
+    }
+
+    /// A callback's closure is dropped now, unrun.
+    pub(crate) fn retract(&self) {
+        // SAFETY: on the owner's thread, with a reference in hand.
+        unsafe { life::retract(self.header) };
+    }
+
+    /// A reference other threads may have.
+    pub(crate) fn remote(&self) -> RemoteRef {
+        self.head().refs.add();
+        RemoteRef { header: self.header }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        // SAFETY: on the owner's thread, and alive.
+        unsafe { TaskRef::share(self.header) }
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and is not used again.
+        unsafe { life::release(self.header) };
+    }
+}
+
+impl PartialEq for TaskRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header
+    }
+}
+
+/// A reference to a task, on any thread: good for asking it to end, and for nothing else.
+pub(crate) struct RemoteRef {
+    header: NonNull<Header>,
+}
+
+// SAFETY: it touches nothing but `refs`, which is atomic, and `home`, which never changes; and
+// whoever frees a header last finds nothing of the user's in it ("Whose is what" in `home`).
+unsafe impl Send for RemoteRef {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for RemoteRef {}
+
+impl RemoteRef {
+    /// # Safety
+    /// The reference is the caller's to give.
+    pub(super) unsafe fn own(header: NonNull<Header>) -> Self {
+        RemoteRef { header }
+    }
+
+    pub(crate) fn cancel(&self) {
+        // SAFETY: alive while a reference is held.
+        unsafe { life::post_shared(self.header, Errand::Cancel) };
+    }
+}
+
+impl Drop for RemoteRef {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and is not used again.
+        unsafe { life::release(self.header) };
+    }
+}

@@ -1,0 +1,404 @@
+//! Where tasks live: the part of a loop that its tasks, and other threads, hold on to.
+//!
+//! # Whose is what
+//!
+//! A `Home` is shared among threads, and has two halves. The outer fields are atomics, a lock, or
+//! never change: any thread may use them. [`Local`] belongs to the thread that made the loop, the
+//! *owner's thread*, and to nobody else. Two things prove that a piece of code is on it:
+//!
+//! * it holds a [`LocalHome`], which is made there and cannot leave;
+//! * the home is the running one, because a loop runs only where it was made.
+//!
+//! Whoever lets go of a home last frees it, on any thread. Nothing of the user's is in it by then:
+//! closing a loop empties its half, on the owner's thread.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use super::TaskInfo;
+use super::error::ExceptionContext;
+use super::header::{Header, TaskRef};
+use super::life;
+use crate::current;
+use crate::error::LoopError;
+use crate::ids::LoopId;
+use crate::inbox::{Inbox, Refused};
+use crate::ready::{Node, Ready};
+use crate::sys::{self, Bell};
+
+pub(crate) struct Home {
+    pub(crate) id: LoopId,
+    pub(crate) name: Option<Box<str>>,
+    /// The number of forks when the loop was made: see `sys::forks`.
+    forks: u64,
+    pub(crate) owner: ThreadId,
+    inbox: Inbox,
+    /// Gone once the loop is closed. A lock, because whoever rings must not find the number of a
+    /// descriptor that was closed meanwhile; it is taken only to wake a sleeper.
+    bell: Mutex<Option<Bell>>,
+    running: AtomicBool,
+    /// Jobs on the blocking pool that are not over.
+    blocking: AtomicUsize,
+    local: Local,
+}
+
+// SAFETY: `local` is reached on the owner's thread only ("Whose is what", above); the rest is
+// `Send` and `Sync` by itself.
+unsafe impl Send for Home {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Home {}
+
+/// The owner's half.
+pub(crate) struct Local {
+    pub(crate) ready: Ready,
+    /// Tasks that are not done, in order of creation, linked through their headers.
+    pub(crate) first: Cell<Option<NonNull<Header>>>,
+    pub(crate) last: Cell<Option<NonNull<Header>>>,
+    /// The task that is being polled, or dropped.
+    pub(crate) current: Cell<Option<NonNull<Header>>>,
+    pub(crate) phase: Cell<Phase>,
+    /// The main future of the run that is on.
+    pub(crate) root: Cell<Option<NonNull<Header>>>,
+    /// The run ends after this iteration.
+    pub(crate) stopping: Cell<bool>,
+    pub(crate) debug: Cell<bool>,
+    /// Futures that came too late, to be dropped by whoever is closing, one after the other and
+    /// not one inside the other.
+    pub(crate) late: RefCell<Vec<Box<dyn Any>>>,
+    pub(crate) counts: Counts,
+    keeper: Cell<Option<NonNull<dyn Keeper>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    Closing,
+    Closed,
+}
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) polls: Cell<u64>,
+    pub(crate) callbacks: Cell<u64>,
+    pub(crate) remote_wakes: Cell<u64>,
+    pub(crate) spawned: Cell<u64>,
+    pub(crate) alive: Cell<usize>,
+    pub(crate) busy: Cell<Duration>,
+    pub(crate) slowest: Cell<Duration>,
+}
+
+pub(crate) fn increment(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+/// Who hears of what goes wrong in a task that nobody awaits: the engine, one floor up.
+pub(crate) trait Keeper {
+    fn report(&self, context: ExceptionContext);
+    /// Debug mode: a step that took `took`.
+    fn stepped(&self, step: Step, took: Duration);
+}
+
+/// One entry of the ready queue that ran.
+pub(crate) enum Step {
+    Task(TaskInfo),
+    Callback(&'static std::panic::Location<'static>),
+}
+
+impl Home {
+    /// The error of using a loop that another process made, if it is one.
+    pub(crate) fn check_fork(&self) -> Result<(), LoopError> {
+        if self.is_inherited() { Err(LoopError::Forked) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.forks != sys::forks()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// PRC-03: a child does not believe that its parent's loop runs here.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) && !self.is_inherited()
+    }
+
+    pub(crate) fn set_running(&self, running: bool) {
+        self.running.store(running, Ordering::Release);
+    }
+
+    /// The owner's half, where this is the running loop.
+    #[inline]
+    pub(crate) fn at_home(&self) -> Option<&Local> {
+        current::is_running(self).then_some(&self.local)
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.inbox.has_mail()
+    }
+
+    /// # Safety
+    /// On the owner's thread.
+    #[inline]
+    pub(crate) unsafe fn local(&self) -> &Local {
+        &self.local
+    }
+
+    /// Takes in what other threads have posted, so that it runs before what comes next.
+    ///
+    /// # Safety
+    /// On the owner's thread.
+    #[inline]
+    pub(crate) unsafe fn take_in(&self) {
+        if self.inbox.has_mail() {
+            // SAFETY: on the owner's thread.
+            unsafe { self.sort_mail() }
+        }
+    }
+
+    #[cold]
+    unsafe fn sort_mail(&self) {
+        for node in self.inbox.take() {
+            // SAFETY: what was posted is a header with a reference of the inbox's; on the owner's
+            // thread.
+            unsafe { life::arrive(node.cast(), &self.local) }
+        }
+    }
+
+    /// Posts a task from wherever this is.
+    ///
+    /// A pointer, not a reference: once the node is in the inbox, the owner may run the task to
+    /// its end and free everything the poster saw, this home included.
+    ///
+    /// # Safety
+    /// `home` is alive until the post; `node` carries a reference for the inbox, and the right to
+    /// post (`Refs::send`, or birth).
+    pub(crate) unsafe fn post(home: *const Home, node: NonNull<Node>) -> Result<(), Refused> {
+        // SAFETY: alive, since nothing was posted yet when this is called.
+        let hold = || unsafe {
+            Arc::increment_strong_count(home);
+            Arc::from_raw(home)
+        };
+        // SAFETY: alive until the post, and `push` touches nothing after it. The node's promises
+        // are the caller's.
+        if let Some(home) = unsafe { (*home).inbox.push(node, hold) }? {
+            home.ring();
+        }
+        Ok(())
+    }
+
+    /// Wakes the owner if it sleeps.
+    pub(crate) fn knock(&self) {
+        if self.inbox.knock() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // The parent's loop must not notice what its child does.
+        if self.is_inherited() {
+            return;
+        }
+        let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bell) = &*bell else { return };
+        if let Err(error) = bell.ring() {
+            // Never silent: a wake that is lost is a loop that hangs.
+            report_to_stderr(&ExceptionContext::new(format!(
+                "cannot wake the event loop {}: {error}",
+                self.id.get()
+            )));
+        }
+    }
+
+    pub(crate) fn blocking_jobs(&self) -> usize {
+        self.blocking.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn blocking_began(&self) {
+        self.blocking.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The job is over, and has delivered what it had.
+    pub(crate) fn blocking_ended(&self) {
+        self.blocking.fetch_sub(1, Ordering::AcqRel);
+        // Who waits for the last job, or for a virtual clock that may go on now, looks again.
+        self.knock();
+    }
+}
+
+/// A home as its own thread has it.
+#[derive(Clone)]
+pub(crate) struct LocalHome {
+    home: Arc<Home>,
+    _unsend: PhantomData<*const ()>,
+}
+
+impl Deref for LocalHome {
+    type Target = Arc<Home>;
+
+    fn deref(&self) -> &Arc<Home> {
+        &self.home
+    }
+}
+
+impl LocalHome {
+    pub(crate) fn new(name: Option<Box<str>>, bell: Bell) -> Self {
+        let local = Local {
+            ready: Ready::default(),
+            first: Cell::new(None),
+            last: Cell::new(None),
+            current: Cell::new(None),
+            phase: Cell::new(Phase::Open),
+            root: Cell::new(None),
+            stopping: Cell::new(false),
+            debug: Cell::new(false),
+            late: RefCell::new(Vec::new()),
+            counts: Counts::default(),
+            keeper: Cell::new(None),
+        };
+        let home = Arc::new(Home {
+            id: LoopId::next(),
+            name,
+            forks: sys::forks(),
+            owner: std::thread::current().id(),
+            inbox: Inbox::default(),
+            bell: Mutex::new(Some(bell)),
+            running: AtomicBool::new(false),
+            blocking: AtomicUsize::new(0),
+            local,
+        });
+        LocalHome { home, _unsend: PhantomData }
+    }
+
+    /// # Safety
+    /// On the owner's thread.
+    pub(crate) unsafe fn assume(home: Arc<Home>) -> Self {
+        LocalHome { home, _unsend: PhantomData }
+    }
+
+    /// The running loop's, if one runs here.
+    pub(crate) fn running() -> Option<Self> {
+        let home = current::running().cast::<Home>();
+        if home.is_null() {
+            return None;
+        }
+        // SAFETY: a running loop's home is alive, and is an `Arc`'s; it runs on its own thread.
+        unsafe {
+            Arc::increment_strong_count(home);
+            Some(LocalHome::assume(Arc::from_raw(home)))
+        }
+    }
+
+    #[inline]
+    pub(crate) fn local(&self) -> &Local {
+        &self.home.local
+    }
+
+    pub(crate) fn take_in(&self) {
+        // SAFETY: a `LocalHome` is on the owner's thread.
+        unsafe { self.home.take_in() }
+    }
+
+    /// Runs the first entry of the ready queue. False: there was none.
+    #[inline]
+    pub(crate) fn run_next(&self) -> bool {
+        let Some(node) = self.local().ready.pop() else { return false };
+        // SAFETY: what is in the ready queue is a header the loop holds; on the owner's thread.
+        unsafe { life::run(node.cast(), self.local()) };
+        true
+    }
+
+    pub(crate) fn park(&self) -> bool {
+        self.home.inbox.park()
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.home.inbox.unpark();
+    }
+
+    /// The current task, if it is one to the eyes of users.
+    pub(crate) fn current_task(&self) -> Option<TaskRef> {
+        let header = self.local().current.get()?;
+        // SAFETY: the current task is alive while it is current.
+        Some(unsafe { TaskRef::share(header) })
+    }
+
+    /// The tasks that are not done, in order of creation.
+    pub(crate) fn live_tasks(&self) -> Vec<TaskRef> {
+        self.take_in();
+        let mut tasks = Vec::with_capacity(self.local().counts.alive.get());
+        let mut next = self.local().first.get();
+        while let Some(header) = next {
+            // SAFETY: what is in the list is alive: the loop holds it.
+            let task = unsafe { TaskRef::share(header) };
+            next = task.next_live();
+            tasks.push(task);
+        }
+        tasks
+    }
+
+    pub(crate) fn first_live(&self) -> Option<TaskRef> {
+        // SAFETY: what is in the list is alive: the loop holds it.
+        self.local().first.get().map(|header| unsafe { TaskRef::share(header) })
+    }
+
+    /// From here on nothing is taken from other threads; what they had posted is taken in.
+    pub(crate) fn close_inbox(&self) {
+        for node in self.home.inbox.close() {
+            // SAFETY: as in `sort_mail`.
+            unsafe { life::arrive(node.cast(), self.local()) }
+        }
+    }
+
+    pub(crate) fn remove_bell(&self) {
+        self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Names who hears of errors; `None` as the engine goes.
+    ///
+    /// # Safety
+    /// `keeper` stays valid until another is set.
+    pub(crate) unsafe fn set_keeper(&self, keeper: Option<NonNull<dyn Keeper>>) {
+        self.local().keeper.set(keeper);
+    }
+}
+
+impl Local {
+    pub(crate) fn debug(&self) -> bool {
+        self.debug.get()
+    }
+
+    pub(crate) fn keeper(&self) -> Option<NonNull<dyn Keeper>> {
+        self.keeper.get()
+    }
+
+    pub(crate) fn report(&self, context: ExceptionContext) {
+        match self.keeper.get() {
+            // SAFETY: valid until another is set, by `set_keeper`'s promise.
+            Some(keeper) => unsafe { keeper.as_ref().report(context) },
+            None => report_to_stderr(&context),
+        }
+    }
+
+    pub(crate) fn stepped(&self, step: Step, took: Duration) {
+        if let Some(keeper) = self.keeper.get() {
+            // SAFETY: as above.
+            unsafe { keeper.as_ref().stepped(step, took) }
+        }
+    }
+}
+
+/// The last resort: a line on standard error, and no panic where that is closed.
+pub(crate) fn report_to_stderr(context: &dyn std::fmt::Display) {
+    use io::Write as _;
+    let _ = writeln!(io::stderr().lock(), "loopbind: {context}");
+}

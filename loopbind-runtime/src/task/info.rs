@@ -1,0 +1,66 @@
+//! What can be said of a task from outside.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::ids::TaskId;
+
+/// A task as it stood when it was asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its number, unique in the process.
+    pub id: TaskId,
+    /// The name its builder gave it.
+    pub name: Option<String>,
+    /// The task that started it; `None` for the main future and for what was started outside of
+    /// tasks.
+    pub parent: Option<TaskId>,
+    /// The line that started it.
+    pub spawned_at: &'static Location<'static>,
+    /// What it was doing.
+    pub state: TaskState,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Time spent in its polls. Zero unless the loop is in debug mode: no clock is read otherwise.
+    pub busy: Duration,
+}
+
+/// What a task is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// In the ready queue.
+    Ready,
+    /// Being polled.
+    Running,
+    /// Waiting for a wake-up.
+    Waiting,
+    /// Asked to end, and not there yet.
+    Cancelling,
+    /// Over.
+    Finished,
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "'{name}' (Task-{})", self.id.get())?,
+            None => write!(f, "Task-{}", self.id.get())?,
+        }
+        write!(f, ", {}, spawned at {}", self.state, self.spawned_at)
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskState::Ready => "ready",
+            TaskState::Running => "running",
+            TaskState::Waiting => "waiting",
+            TaskState::Cancelling => "cancelling",
+            TaskState::Finished => "finished",
+        })
+    }
+}

@@ -1,0 +1,379 @@
+//! The handle of a task, and the ways to wait for it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::FusedFuture;
+
+use super::birth::Birth;
+use super::error::TaskError;
+use super::header::{RemoteRef, TaskRef};
+use super::home::LocalHome;
+use super::info::TaskInfo;
+use super::life;
+use super::state::{AWAITED, CANCEL, DETACHED, DONE, HANDLE, TAKEN};
+use crate::ids::TaskId;
+
+/// A task of the loop, and its outcome once it is there.
+///
+/// Awaiting it gives `Ok` with the task's value, or a [`TaskError`] that says why there is none.
+///
+/// The loop owns its tasks: a `Task` that is dropped without ever having been awaited leaves the
+/// task running (detached). Cancellation travels along awaits: one that somebody was awaiting, and
+/// that is dropped unfinished, takes its task along. [`join`](Task::join),
+/// [`shield`](super::shield()) and [`detach`](Task::detach) opt out.
+///
+/// A panic reaches who awaits; where the handle is dropped unread, the loop's exception handler.
+///
+/// # Cancel safety
+/// Dropping the handle while it is awaited cancels the task; see above.
+///
+/// ```
+/// use loopbind_runtime::{run, spawn};
+///
+/// let sum = run(async {
+///     let one = spawn(async { 1 });
+///     let two = spawn(async { 2 });
+///     one.await.unwrap() + two.await.unwrap()
+/// })?;
+/// assert_eq!(sum, 3);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub struct Task<T> {
+    task: TaskRef,
+    /// It resolved: with the outcome, or with an error about the waiting.
+    resolved: bool,
+    _output: PhantomData<(T, *const ())>,
+}
+
+impl<T> Task<T> {
+    pub(crate) fn new(task: TaskRef) -> Self {
+        Task { task, resolved: false, _output: PhantomData }
+    }
+
+    /// Asks the task to end; true if it was not done yet.
+    ///
+    /// Nothing is dropped inside this call: the future is dropped in the task's own next turn. A
+    /// task that has not begun never begins. A task that holds a polled, living
+    /// [`cancelled()`](super::cancelled()) is told instead, and ends by itself. CAN-01, CAN-02.
+    pub fn cancel(&self) -> bool {
+        self.task.cancel()
+    }
+
+    /// Like [`cancel`](Task::cancel), but the task has no say.
+    pub fn abort(&self) -> bool {
+        self.task.abort()
+    }
+
+    /// Whether the task is over, whatever its outcome.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_done()
+    }
+
+    /// Its number, unique in the process.
+    pub fn id(&self) -> TaskId {
+        self.task.id()
+    }
+
+    /// The name its builder gave it.
+    pub fn name(&self) -> Option<String> {
+        self.task.info().name
+    }
+
+    /// What is known of it now.
+    pub fn info(&self) -> TaskInfo {
+        self.task.info()
+    }
+
+    /// The outcome if the task is over, without waiting; taken once.
+    pub fn try_result(&mut self) -> Option<Result<T, TaskError>> {
+        self.task.head().has(DONE).then(|| self.take()).flatten()
+    }
+
+    /// Lets the task run on by itself, to its end or the loop's.
+    pub fn detach(self) {
+        self.task.head().set(DETACHED);
+    }
+
+    /// Waits without tying the task's fate to the wait: for `select!` in a loop.
+    ///
+    /// # Cancel safety
+    /// Dropping what is returned stops the waiting, and nothing else.
+    pub fn join(&mut self) -> Join<'_, T> {
+        Join { task: self }
+    }
+
+    /// Makes a handle that aborts its task when dropped.
+    pub fn abort_on_drop(self) -> AbortOnDrop<T> {
+        AbortOnDrop { task: self }
+    }
+
+    /// Has `callback` called, as if by `call_soon`, once the task is over; in order of registration
+    /// with other callbacks and with whoever awaits. FUT-07, FUT-08.
+    ///
+    /// # Panics
+    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    #[track_caller]
+    pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
+        let head = self.task.head();
+        // SAFETY: a `Task` is on its owner's thread.
+        let home = unsafe { LocalHome::assume(Arc::clone(&head.home)) };
+        let callback = home.callback(callback);
+        if head.has(DONE) {
+            home.queue(callback);
+        } else {
+            head.with_cold(|cold| cold.callbacks.push(callback));
+        }
+    }
+
+    /// A reference other threads may have.
+    pub(crate) fn remote(&self) -> RemoteRef {
+        self.task.remote()
+    }
+
+    /// The outcome, out of the cell; `None` if it was taken before.
+    fn take(&mut self) -> Option<Result<T, TaskError>> {
+        let head = self.task.head();
+        if head.has(TAKEN) {
+            return None;
+        }
+        head.set(TAKEN);
+        self.resolved = true;
+        let mut outcome: Option<Result<T, TaskError>> = None;
+        // SAFETY: done and not taken, so the outcome is there, and nobody is in the stage; it is of
+        // this type, since the handle was made with the cell.
+        unsafe { (head.vtable.take_outcome)(self.task.header(), (&raw mut outcome).cast()) };
+        outcome
+    }
+
+    /// Polls, and leaves `cx` as the one to wake; `ties` are the state bits a wait leaves behind.
+    fn poll_outcome(&mut self, cx: &mut Context<'_>, ties: u32) -> Poll<Result<T, TaskError>> {
+        let head = self.task.head();
+        if head.has(DONE) {
+            let outcome = self.take();
+            return Poll::Ready(outcome.expect("a Task was polled after it gave its outcome"));
+        }
+        let error = match head.home.at_home() {
+            None => TaskError::ForeignLoop,
+            Some(local) if local.current.get() == Some(self.task.header()) => TaskError::SelfAwait,
+            Some(_) => {
+                self.wait(cx);
+                self.task.head().set(ties);
+                return Poll::Pending;
+            }
+        };
+        self.resolved = true;
+        Poll::Ready(Err(error))
+    }
+
+    fn wait(&self, cx: &mut Context<'_>) {
+        let head = self.task.head();
+        let known = head.waiter.take();
+        match &known {
+            Some(waker) if waker.will_wake(cx.waker()) => return head.waiter.set(known),
+            Some(_) => head.waiter.set(known),
+            None => {
+                if let Some(cold) = &mut *head.cold.borrow_mut() {
+                    cold.before_waiter = cold.callbacks.len();
+                }
+            }
+        }
+        // Cloning and dropping wakers is user code: nothing of ours is borrowed here.
+        let waker = cx.waker().clone();
+        drop(head.waiter.replace(Some(waker)));
+    }
+
+    fn stop_waiting(&self) {
+        drop(self.task.head().waiter.take());
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, TaskError>;
+
+    /// # Panics
+    /// When polled again after it gave the task's outcome.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_outcome(cx, AWAITED)
+    }
+}
+
+impl<T> FusedFuture for Task<T> {
+    fn is_terminated(&self) -> bool {
+        self.resolved
+    }
+}
+
+impl<T> Unpin for Task<T> {}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let head = self.task.head();
+        head.clear(HANDLE);
+        self.stop_waiting();
+        if !head.has(DONE) {
+            if head.has(AWAITED) && !head.has(DETACHED | CANCEL) {
+                self.task.cancel();
+            }
+        } else if !head.has(TAKEN) {
+            head.set(TAKEN);
+            // SAFETY: a `Task` is on its owner's thread; done and not taken.
+            unsafe { life::discard_outcome(self.task.header(), head.home.local()) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(&self.info(), "Task", f)
+    }
+}
+
+fn debug(info: &TaskInfo, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let place: &Location<'_> = info.spawned_at;
+    f.debug_struct(kind)
+        .field("id", &info.id.get())
+        .field("name", &info.name)
+        .field("state", &info.state)
+        .field("spawned_at", &format_args!("{place}"))
+        .finish()
+}
+
+/// Waits for a task without tying its fate to the wait: see [`Task::join`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Join<'a, T> {
+    task: &'a mut Task<T>,
+}
+
+impl<T> Future for Join<'_, T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.task.poll_outcome(cx, 0)
+    }
+}
+
+impl<T> FusedFuture for Join<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.task.resolved
+    }
+}
+
+impl<T> Unpin for Join<'_, T> {}
+
+impl<T> Drop for Join<'_, T> {
+    fn drop(&mut self) {
+        self.task.stop_waiting();
+    }
+}
+
+impl<T> fmt::Debug for Join<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(&self.task.info(), "Join", f)
+    }
+}
+
+/// A task that is aborted when this drops: see [`Task::abort_on_drop`].
+#[must_use = "dropping it aborts the task"]
+pub struct AbortOnDrop<T> {
+    task: Task<T>,
+}
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(cx)
+    }
+}
+
+impl<T> FusedFuture for AbortOnDrop<T> {
+    fn is_terminated(&self) -> bool {
+        self.task.resolved
+    }
+}
+
+impl<T> Unpin for AbortOnDrop<T> {}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<T> fmt::Debug for AbortOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(&self.task.info(), "AbortOnDrop", f)
+    }
+}
+
+/// Awaits `task` without tying its fate to the awaiter's: cancelling who awaits leaves the task
+/// running. SHI-01.
+///
+/// # Cancel safety
+/// Dropping it detaches the task.
+///
+/// ```
+/// use loopbind_runtime::{run, spawn, task};
+///
+/// let value = run(async { task::shield(spawn(async { 7 })).await.unwrap() })?;
+/// assert_eq!(value, 7);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub fn shield<T>(task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
+    Shield { task }
+}
+
+struct Shield<T> {
+    task: Task<T>,
+}
+
+impl<T> Future for Shield<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.task.poll_outcome(cx, 0)
+    }
+}
+
+/// A task about to be started: made by `EventLoop::task_builder`.
+#[must_use = "a builder starts nothing until `spawn`"]
+pub struct TaskBuilder {
+    home: LocalHome,
+    name: Option<String>,
+}
+
+impl TaskBuilder {
+    pub(crate) fn new(home: LocalHome) -> Self {
+        TaskBuilder { home, name: None }
+    }
+
+    /// Names the task; the empty string is a name too.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Starts the task: its first step is behind everything that is ready.
+    ///
+    /// # Panics
+    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.home.spawn(future, Birth { name: self.name, ..Birth::here() })
+    }
+}
+
+impl fmt::Debug for TaskBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

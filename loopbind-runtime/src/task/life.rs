@@ -1,0 +1,391 @@
+//! What happens to a task, from the ready queue to its end. The arrows of `state` are the functions
+//! here.
+//!
+//! Every function is `unsafe` for one reason: it must be called on the owner's thread, with a
+//! header that is alive. The exceptions say so. No borrow of ours is held while code of the user's
+//! runs: futures, outputs, wakers, and what their destructors call.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use super::error::{ExceptionContext, TaskError};
+use super::header::{Header, TaskRef};
+use super::home::{Home, Local, Step, increment};
+use super::raw::{Polled, Unread};
+use super::state::{
+    ABORT, CALLBACK, CANCEL, DONE, Errand, HANDLE, NEW, POLLED, ROOT, SCHEDULED, STARTED, TOLD,
+};
+use super::waker;
+use crate::panic::{PanicPayload, caught};
+
+/// Puts the task at the end of the ready queue, unless it is there or over.
+#[inline]
+pub(super) unsafe fn schedule(header: NonNull<Header>, local: &Local) {
+    const NO: u32 = DONE | SCHEDULED;
+    // SAFETY: alive, and on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(NO) {
+            return;
+        }
+        // What other threads posted before goes first, this very task perhaps.
+        head.home.take_in();
+        if !head.has(NO) {
+            head.set(SCHEDULED);
+            local.ready.push(header.cast());
+        }
+    }
+}
+
+/// A post of another thread's is taken in; its reference is ours now.
+pub(super) unsafe fn arrive(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive by the post's reference, and on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        let errand = head.refs.arrive();
+        increment(&local.counts.remote_wakes);
+        if let Errand::Cancel = errand {
+            head.set(CANCEL);
+        }
+        if head.has(NEW) {
+            // The post's reference becomes the loop's.
+            head.clear(NEW);
+            enlist(header, local);
+            local.ready.push(header.cast());
+            return;
+        }
+        if !head.has(DONE | SCHEDULED) {
+            head.set(SCHEDULED);
+            local.ready.push(header.cast());
+        }
+        release(header);
+    }
+}
+
+/// Born: the task is one of the loop's from here on. The caller queues it.
+pub(super) unsafe fn enlist(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive, and on the owner's thread; so is the last of the list.
+    unsafe {
+        let head = header.as_ref();
+        head.set(SCHEDULED);
+        if head.has(CALLBACK) {
+            return;
+        }
+        let last = local.last.replace(Some(header));
+        head.previous.set(last);
+        match last {
+            Some(last) => last.as_ref().next.set(Some(header)),
+            None => local.first.set(Some(header)),
+        }
+        local.counts.alive.set(local.counts.alive.get() + 1);
+        increment(&local.counts.spawned);
+    }
+}
+
+unsafe fn delist(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive, and so are its neighbours: the loop holds what is in the list.
+    unsafe {
+        let head = header.as_ref();
+        let (previous, next) = (head.previous.take(), head.next.take());
+        match previous {
+            Some(previous) => previous.as_ref().next.set(next),
+            None => local.first.set(next),
+        }
+        match next {
+            Some(next) => next.as_ref().previous.set(previous),
+            None => local.last.set(previous),
+        }
+        local.counts.alive.set(local.counts.alive.get() - 1);
+    }
+}
+
+/// One step of what was popped from the ready queue.
+#[inline]
+pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive by the loop's reference, and on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(DONE | CANCEL) {
+            if head.has(DONE) {
+                return bury(header, local);
+            }
+            if head.has(ABORT) || !tell(head, local) {
+                head.clear(SCHEDULED);
+                return drop_cancelled(header, local);
+            }
+        }
+        // Cleared before the poll, so that a wake during it schedules again.
+        head.state.set((head.state.get() & !SCHEDULED) | POLLED | STARTED);
+        let is_task = !head.has(CALLBACK);
+        if is_task {
+            increment(&local.counts.polls);
+            head.polls.set(head.polls.get() + 1);
+        } else {
+            increment(&local.counts.callbacks);
+        }
+        let before = local.current.replace(is_task.then_some(header));
+        let began = local.debug.get().then(Instant::now);
+        let polled = {
+            let waker = waker::borrowed(&header);
+            let mut cx = Context::from_waker(&waker);
+            (head.vtable.poll)(header, &mut cx)
+        };
+        if let Some(began) = began {
+            clock_step(head, local, began);
+        }
+        local.current.set(before);
+        head.clear(POLLED);
+        match polled {
+            Polled::Pending => {}
+            Polled::Ready { spill } => {
+                if head.has(CANCEL) {
+                    // CAN-08: asked to end and not told, so the value is not wanted.
+                    discard_outcome(header, local);
+                    (head.vtable.store_error)(header, TaskError::Cancelled);
+                }
+                finish(header, local, spill);
+            }
+            Polled::Panicked { spill } => finish(header, local, spill),
+        }
+    }
+}
+
+/// A queue entry of a task that is over: nothing is left to do, except for a run's main future,
+/// whose second coming ends the run.
+#[cold]
+unsafe fn bury(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive by the loop's reference, which is given up here.
+    unsafe {
+        let head = header.as_ref();
+        head.clear(SCHEDULED);
+        if head.has(ROOT) && local.root.get() == Some(header) {
+            local.stopping.set(true);
+        }
+        release(header);
+    }
+}
+
+#[cold]
+unsafe fn clock_step(head: &Header, local: &Local, began: Instant) {
+    let took = began.elapsed();
+    let counts = &local.counts;
+    counts.busy.set(counts.busy.get() + took);
+    counts.slowest.set(counts.slowest.get().max(took));
+    if head.has(CALLBACK) {
+        return local.stepped(Step::Callback(head.spawned_at), took);
+    }
+    head.with_cold(|cold| cold.busy += took);
+    local.stepped(Step::Task(head.info()), took);
+}
+
+/// Tells the task's listeners that it was asked to end. False: there is none.
+#[cold]
+unsafe fn tell(head: &Header, local: &Local) -> bool {
+    let listeners = match &mut *head.cold.borrow_mut() {
+        Some(cold) => {
+            cold.unheard = cold.listeners.len();
+            std::mem::take(&mut cold.listeners)
+        }
+        None => return false,
+    };
+    if listeners.is_empty() {
+        return false;
+    }
+    head.clear(CANCEL);
+    head.set(TOLD);
+    for listener in listeners {
+        if let Some(waker) = listener.tell() {
+            wake(waker, local);
+        }
+    }
+    true
+}
+
+/// The end that was asked for: the future is dropped where it stands.
+#[cold]
+pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive by the loop's reference, on the owner's thread, and not in its poll.
+    unsafe {
+        let head = header.as_ref();
+        // The destructors see the task whose they are.
+        let before = local.current.replace((!head.has(CALLBACK)).then_some(header));
+        let dropped = (head.vtable.drop_future)(header);
+        local.current.set(before);
+        let error = match dropped {
+            Ok(()) => TaskError::Cancelled,
+            Err(payload) => TaskError::Panicked(payload),
+        };
+        (head.vtable.store_error)(header, error);
+        finish(header, local, None);
+    }
+}
+
+/// Ends a task that a closing loop finds unfinished, queued or not.
+pub(super) unsafe fn drop_with_loop(header: NonNull<Header>, local: &Local) {
+    // SAFETY: as `drop_cancelled`.
+    unsafe { drop_cancelled(header, local) }
+}
+
+/// The outcome is stored: tells whoever waits, and lets go.
+unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Option<PanicPayload>) {
+    // SAFETY: alive by the loop's reference, which is given up at the end.
+    unsafe {
+        let head = header.as_ref();
+        head.set(DONE);
+        if !head.has(CALLBACK) {
+            delist(header, local);
+        }
+        if let Some(payload) = spill {
+            let message = "exception in the destructor of a future";
+            local.report(ExceptionContext::panicked(message, payload).of(head.info()));
+        }
+        if head.has(ROOT) && !head.has(SCHEDULED) {
+            // The stop queues behind everything that is ready, so that it all runs first.
+            head.set(SCHEDULED);
+            local.ready.push(header.cast());
+        }
+        notify(head, local);
+        if !head.has(HANDLE) {
+            discard_outcome(header, local);
+        }
+        if !head.has(SCHEDULED) {
+            release(header);
+        }
+    }
+}
+
+/// CB-27: the waiter and the done-callbacks, in the order in which they came.
+unsafe fn notify(head: &Header, local: &Local) {
+    let mut waiter = head.waiter.take();
+    let (callbacks, before_waiter) = match &mut *head.cold.borrow_mut() {
+        Some(cold) => (std::mem::take(&mut cold.callbacks), cold.before_waiter),
+        None => (Vec::new(), 0),
+    };
+    for (position, callback) in callbacks.into_iter().enumerate() {
+        if position == before_waiter {
+            if let Some(waiter) = waiter.take() {
+                wake(waiter, local);
+            }
+        }
+        // SAFETY: on the owner's thread; the reference becomes the loop's.
+        unsafe { queue_callback(callback, local) };
+    }
+    if let Some(waiter) = waiter {
+        wake(waiter, local);
+    }
+}
+
+/// Queues a callback; its reference becomes the loop's.
+pub(super) unsafe fn queue_callback(callback: TaskRef, local: &Local) {
+    if callback.head().has(DONE) {
+        return;
+    }
+    let header = callback.into_header();
+    // SAFETY: alive by the reference that was just given up, on the owner's thread.
+    unsafe { schedule(header, local) }
+}
+
+/// A waker is the user's code: what it throws is reported.
+fn wake(waker: Waker, local: &Local) {
+    if let Err(payload) = caught(move || waker.wake()) {
+        local.report(ExceptionContext::panicked("exception in a waker", payload));
+    }
+}
+
+/// Drops an outcome that nobody will read; what was in it that somebody should hear of is reported.
+pub(super) unsafe fn discard_outcome(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive, done or about to be, and on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        let (message, payload) = match (head.vtable.drop_outcome)(header) {
+            Unread::Quiet => return,
+            Unread::Panic(payload) if head.has(CALLBACK) => {
+                (format!("Exception in callback at {}", head.spawned_at), payload)
+            }
+            Unread::Panic(payload) => ("Task exception was never retrieved".into(), payload),
+            Unread::Spill(payload) => {
+                ("exception in the destructor of a task's output".into(), payload)
+            }
+        };
+        let mut context = ExceptionContext::panicked(message, payload);
+        if !head.has(CALLBACK) {
+            context = context.of(head.info());
+        }
+        local.report(context);
+    }
+}
+
+/// Takes a callback back: its closure is dropped here and now, unless it runs or ran.
+pub(super) unsafe fn retract(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference, on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(DONE | POLLED) {
+            return;
+        }
+        // Before the drop: its destructors may come here again.
+        head.set(DONE);
+        if let Err(payload) = (head.vtable.drop_future)(header) {
+            let message =
+                format!("exception in the destructor of a callback made at {}", head.spawned_at);
+            head.home.local().report(ExceptionContext::panicked(message, payload));
+        }
+    }
+}
+
+/// The main future of a run that ended before it did is gone: so is its entry among the tasks.
+pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive by the caller's reference, on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(DONE) {
+            return;
+        }
+        head.set(DONE);
+        delist(header, local);
+        if !head.has(SCHEDULED) {
+            release(header);
+        }
+    }
+}
+
+/// Another thread's errand, with a reference to give to the inbox. Any thread.
+pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
+    // SAFETY: alive by the reference; what is not posted is released.
+    unsafe {
+        let wants_post = header.as_ref().refs.send(errand);
+        let home: *const Home = Arc::as_ptr(&header.as_ref().home);
+        if !wants_post || Home::post(home, header.cast()).is_err() {
+            release(header);
+        }
+    }
+}
+
+/// The same for who keeps the reference it has. Any thread.
+pub(super) unsafe fn post_shared(header: NonNull<Header>, errand: Errand) {
+    // SAFETY: alive by the caller's reference; the inbox gets one of its own.
+    unsafe {
+        let head = header.as_ref();
+        if !head.refs.send(errand) {
+            return;
+        }
+        head.refs.add();
+        if Home::post(Arc::as_ptr(&head.home), header.cast()).is_err() {
+            release(header);
+        }
+    }
+}
+
+/// Gives up a reference; the last one frees. Any thread.
+#[inline]
+pub(super) unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: alive by the reference. When it was the last, nobody else can reach the cell, and the
+    // loop, whose reference is gone, has emptied it at home.
+    unsafe {
+        if header.as_ref().refs.release() {
+            (header.as_ref().vtable.free)(header);
+        }
+    }
+}

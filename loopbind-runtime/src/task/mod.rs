@@ -1,0 +1,64 @@
+//! Tasks: futures the loop owns, from their birth to the handing over of their outcome.
+//!
+//! Reading order: `state` (the life of a task, in words), `header` and `raw` (its one allocation),
+//! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` (the handles).
+
+mod birth;
+mod cancelled;
+mod error;
+mod header;
+mod home;
+mod info;
+mod join;
+mod life;
+mod raw;
+mod state;
+mod waker;
+mod yield_now;
+
+pub use cancelled::cancelled;
+pub use error::{ExceptionContext, TaskError};
+pub use info::{TaskInfo, TaskState};
+pub use join::{AbortOnDrop, Join, Task, TaskBuilder, shield};
+pub use yield_now::yield_now;
+
+pub(crate) use birth::{Birth, post_callback, post_task};
+pub(crate) use header::{RemoteRef, TaskRef};
+pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
+
+/// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.
+///
+/// ```
+/// use loopbind_runtime::{run, task};
+///
+/// assert!(task::current().is_none());
+/// run(async { assert_eq!(task::current().unwrap().polls, 1) })?;
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub fn current() -> Option<TaskInfo> {
+    Some(LocalHome::running()?.current_task()?.info())
+}
+
+/// Starts a task on the running loop: its first step comes after the current one, behind
+/// everything that is ready. TSK-01.
+///
+/// # Panics
+/// With `no running event loop` outside of a run.
+///
+/// ```
+/// use loopbind_runtime::{run, spawn};
+///
+/// assert_eq!(run(async { spawn(async { 6 * 7 }).await.unwrap() })?, 42);
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    match LocalHome::running() {
+        Some(home) => home.spawn(future, Birth::here()),
+        None => crate::LoopError::NoRunningLoop.raise(),
+    }
+}

@@ -1,0 +1,164 @@
+//! The one allocation of a task: its header, then its future, then, in the same place, its outcome.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Poll};
+
+use super::error::TaskError;
+use super::header::Header;
+use crate::panic::PanicPayload;
+
+#[repr(C)]
+pub(super) struct TaskCell<F: Future> {
+    pub(super) header: Header,
+    pub(super) stage: UnsafeCell<Stage<F>>,
+}
+
+pub(super) enum Stage<F: Future> {
+    Future(F),
+    Outcome(Result<F::Output, TaskError>),
+    Empty,
+}
+
+/// What depends on the type of the future. Every function wants the header of a cell of that type,
+/// on the owner's thread (`free` excepted), while nobody else is inside the cell's stage.
+pub(super) struct Vtable {
+    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
+    /// Drops the future, which is there.
+    pub(super) drop_future: unsafe fn(NonNull<Header>) -> Result<(), PanicPayload>,
+    /// Stores an error; the stage is empty.
+    pub(super) store_error: unsafe fn(NonNull<Header>, TaskError),
+    /// Moves the outcome out to where the pointer points, an `Option<Result<F::Output, TaskError>>`.
+    pub(super) take_outcome: unsafe fn(NonNull<Header>, *mut ()),
+    /// Empties the stage of an outcome nobody wants.
+    pub(super) drop_outcome: unsafe fn(NonNull<Header>) -> Unread,
+    /// Frees the memory. Any thread: the stage is empty, or holds what may be dropped anywhere.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+pub(super) enum Polled {
+    Pending,
+    /// The outcome is stored, and the future gone; `spill` is what its destructor threw.
+    Ready {
+        spill: Option<PanicPayload>,
+    },
+    Panicked {
+        spill: Option<PanicPayload>,
+    },
+}
+
+/// What was found in an outcome nobody took.
+pub(super) enum Unread {
+    Quiet,
+    /// The task panicked, and nobody was told.
+    Panic(PanicPayload),
+    /// The value's own destructor panicked.
+    Spill(PanicPayload),
+}
+
+impl<F: Future> TaskCell<F> {
+    pub(super) const VTABLE: &'static Vtable = &Vtable {
+        poll: Self::poll,
+        drop_future: Self::drop_future,
+        store_error: Self::store_error,
+        take_outcome: Self::take_outcome,
+        drop_outcome: Self::drop_outcome,
+        free: Self::free,
+    };
+
+    pub(super) fn allocate(header: Header, stage: Stage<F>) -> NonNull<Header> {
+        let cell = Box::new(TaskCell { header, stage: UnsafeCell::new(stage) });
+        // A pointer made from the whole cell, so that it may reach the stage later.
+        // SAFETY: a box is not null.
+        unsafe { NonNull::new_unchecked(Box::into_raw(cell)) }.cast()
+    }
+
+    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+        // SAFETY: `header` heads a `TaskCell<F>`, by the vtable's contract.
+        unsafe { UnsafeCell::raw_get(&raw const (*header.cast::<Self>().as_ptr()).stage) }
+    }
+
+    unsafe fn poll(header: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
+        // SAFETY: by the contract nobody else is inside the stage, and it stays where it is until
+        // the cell is freed: the future is pinned.
+        unsafe {
+            let stage = Self::stage(header);
+            let polled = catch_unwind(AssertUnwindSafe(|| match &mut *stage {
+                Stage::Future(future) => Pin::new_unchecked(future).poll(cx),
+                _ => unreachable!("a task is polled only while it has its future"),
+            }));
+            match polled {
+                Ok(Poll::Pending) => Polled::Pending,
+                Ok(Poll::Ready(value)) => {
+                    let spill = Self::drop_future(header).err();
+                    stage.write(Stage::Outcome(Ok(value)));
+                    Polled::Ready { spill }
+                }
+                Err(payload) => {
+                    let payload = PanicPayload::new(payload);
+                    let spill = Self::drop_future(header).err();
+                    stage.write(Stage::Outcome(Err(TaskError::Panicked(payload))));
+                    Polled::Panicked { spill }
+                }
+            }
+        }
+    }
+
+    unsafe fn drop_future(header: NonNull<Header>) -> Result<(), PanicPayload> {
+        // SAFETY: by the contract.
+        unsafe { Self::vacate(Self::stage(header)) }.map_err(PanicPayload::new)
+    }
+
+    /// Drops in place what is in the stage, and leaves it empty, also when the drop panics.
+    unsafe fn vacate(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Send>> {
+        // SAFETY: valid by the caller's promise; dropped once, since it is overwritten without
+        // another drop, and in place, since it may be pinned.
+        unsafe {
+            let dropped = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(stage)));
+            stage.write(Stage::Empty);
+            dropped
+        }
+    }
+
+    unsafe fn store_error(header: NonNull<Header>, error: TaskError) {
+        // SAFETY: the stage is empty, by the contract: nothing is overwritten undropped.
+        unsafe { Self::stage(header).write(Stage::Outcome(Err(error))) }
+    }
+
+    unsafe fn take_outcome(header: NonNull<Header>, to: *mut ()) {
+        // SAFETY: by the contract; `to` points to a place of this type.
+        unsafe {
+            if let Stage::Outcome(outcome) = Self::stage(header).replace(Stage::Empty) {
+                *to.cast::<Option<Result<F::Output, TaskError>>>() = Some(outcome);
+            }
+        }
+    }
+
+    unsafe fn drop_outcome(header: NonNull<Header>) -> Unread {
+        // SAFETY: by the contract.
+        unsafe {
+            let stage = Self::stage(header);
+            if matches!(*stage, Stage::Outcome(Err(_))) {
+                let Stage::Outcome(Err(error)) = stage.replace(Stage::Empty) else {
+                    unreachable!("it was one a line ago")
+                };
+                return match error {
+                    TaskError::Panicked(payload) => Unread::Panic(payload),
+                    _ => Unread::Quiet,
+                };
+            }
+            match Self::vacate(stage) {
+                Ok(()) => Unread::Quiet,
+                Err(payload) => Unread::Spill(PanicPayload::new(payload)),
+            }
+        }
+    }
+
+    unsafe fn free(header: NonNull<Header>) {
+        // SAFETY: the last reference was given up, so the box is ours.
+        drop(unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) });
+    }
+}

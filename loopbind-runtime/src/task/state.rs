@@ -1,0 +1,148 @@
+//! The life of a task, written down before the code.
+//!
+//! Two words. `State` belongs to the loop's thread alone and is a plain cell; `refs` is atomic and
+//! is all that other threads ever touch.
+//!
+//! ```text
+//!              spawn                pop, poll → Pending
+//!   (none) ───────────▶ SCHEDULED ─────────────────────▶ (idle) ──┐
+//!                           ▲ ▲                                    │ wake, cancel
+//!                           │ └────────────────────────────────────┘
+//!                           │ wake during the poll
+//!                       POLLED (and SCHEDULED)
+//!
+//!   pop, poll → Ready or panic ─────────────────▶ DONE, outcome stored
+//!   pop with CANCEL, no listener ── drop ───────▶ DONE, `Cancelled`
+//!   pop with CANCEL, listeners ─── tell, poll ──▶ as any poll, TOLD
+//!   close ───────────────────────── drop ───────▶ DONE, `Cancelled`
+//! ```
+//!
+//! | bit | set by | cleared by | promises |
+//! |---|---|---|---|
+//! | `SCHEDULED` | `schedule` | `run`, before the poll | the task is in the ready list, once |
+//! | `POLLED` | `run` | `run`, after the poll | its future is being polled: hands off |
+//! | `STARTED` | `run` | never | it was polled at least once |
+//! | `CANCEL` | `cancel`, `abort` | telling the listeners; `DONE` | the next turn drops or tells |
+//! | `ABORT` | `abort` | `DONE` | the next turn drops, listeners or not |
+//! | `TOLD` | telling the listeners | never | the task knows, and ends by itself |
+//! | `DONE` | `settle` | never | the future is gone, the outcome was stored |
+//! | `HANDLE` | birth | the `Task` handle's end | somebody may still want the outcome |
+//! | `AWAITED` | the handle's `poll` → Pending | never | dropping the handle cancels |
+//! | `TAKEN` | the outcome's leaving | never | the outcome is no longer in the cell |
+//! | `DETACHED` | `Task::detach` | never | meant to outlive whoever started it |
+//! | `CALLBACK` | birth | never | a callback: no task to the eyes of users |
+//! | `ROOT` | birth | never | the main future of a run; queued again when done, to stop it |
+//! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
+//!
+//! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub(crate) type State = u32;
+
+pub(crate) const SCHEDULED: State = 1 << 0;
+pub(crate) const POLLED: State = 1 << 1;
+pub(crate) const STARTED: State = 1 << 2;
+pub(crate) const CANCEL: State = 1 << 3;
+pub(crate) const ABORT: State = 1 << 4;
+pub(crate) const TOLD: State = 1 << 5;
+pub(crate) const DONE: State = 1 << 6;
+pub(crate) const HANDLE: State = 1 << 7;
+pub(crate) const AWAITED: State = 1 << 8;
+pub(crate) const TAKEN: State = 1 << 9;
+pub(crate) const DETACHED: State = 1 << 10;
+pub(crate) const CALLBACK: State = 1 << 11;
+pub(crate) const ROOT: State = 1 << 12;
+pub(crate) const NEW: State = 1 << 13;
+
+/// References, and what other threads have to say, in one word.
+///
+/// `QUEUED`: the task is in the inbox, or on its way there, with a reference of its own. Who sets
+/// it posts; who finds it set need not, because the taking clears it before it acts. Setting it is
+/// a read-modify-write also when it was set already: the poll to come must see what was written
+/// before this wake, too.
+///
+/// `ASKED`: another thread wants the task cancelled. Read when the post is taken in.
+#[derive(Debug)]
+pub(crate) struct Refs(AtomicUsize);
+
+const QUEUED: usize = 1;
+const ASKED: usize = 2;
+const ONE: usize = 4;
+
+/// Half of what fits: a program that forgets wakers in a loop ends here, not in a wrapped count.
+const LIMIT: usize = usize::MAX / 2;
+
+/// What a posted task was sent for.
+pub(crate) enum Errand {
+    Wake,
+    Cancel,
+}
+
+impl Refs {
+    pub(crate) const fn new(count: usize) -> Self {
+        Refs(AtomicUsize::new(count * ONE))
+    }
+
+    /// Born in another thread's hands and on its way to the inbox, which has one of them.
+    pub(crate) const fn posted(count: usize) -> Self {
+        Refs(AtomicUsize::new((count * ONE) | QUEUED))
+    }
+
+    #[inline]
+    pub(crate) fn add(&self) {
+        if self.0.fetch_add(ONE, Ordering::Relaxed) > LIMIT {
+            std::process::abort();
+        }
+    }
+
+    /// True if this was the last one: the caller frees.
+    #[inline]
+    pub(crate) fn release(&self) -> bool {
+        if self.0.fetch_sub(ONE, Ordering::Release) / ONE != 1 {
+            return false;
+        }
+        // A load, not a fence: it orders as well here, and race detectors understand it.
+        self.0.load(Ordering::Acquire);
+        true
+    }
+
+    /// Another thread's errand: true if the caller must post.
+    pub(crate) fn send(&self, errand: Errand) -> bool {
+        let bits = match errand {
+            Errand::Wake => QUEUED,
+            Errand::Cancel => QUEUED | ASKED,
+        };
+        self.0.fetch_or(bits, Ordering::AcqRel) & QUEUED == 0
+    }
+
+    /// The post was taken in.
+    pub(crate) fn arrive(&self) -> Errand {
+        match self.0.fetch_and(!(QUEUED | ASKED), Ordering::AcqRel) & ASKED {
+            0 => Errand::Wake,
+            _ => Errand::Cancel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_release_frees() {
+        let refs = Refs::new(1);
+        refs.add();
+        assert!(!refs.release() && refs.release());
+    }
+
+    #[test]
+    fn one_post_for_many_errands_and_a_cancel_among_them_is_heard() {
+        let refs = Refs::new(2);
+        assert!(refs.send(Errand::Wake));
+        assert!(!refs.send(Errand::Cancel) && !refs.send(Errand::Wake));
+        assert!(matches!(refs.arrive(), Errand::Cancel));
+        assert!(refs.send(Errand::Wake), "taken in: the next errand is posted again");
+        assert!(matches!(refs.arrive(), Errand::Wake));
+    }
+}

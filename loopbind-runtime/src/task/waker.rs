@@ -1,0 +1,69 @@
+//! A task's waker: sound on any thread, at any time, for as long as anybody keeps it.
+//!
+//! On the loop's own thread, while the loop runs, a wake is a push to the ready queue. Anywhere
+//! else it is a post to the inbox. Which of the two is decided by which loop is running, not by a
+//! thread's identity: several loops may live on one thread, and a thread's number may come again.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::header::Header;
+use super::life;
+use super::state::Errand;
+
+/// One table, so that `will_wake` knows its own.
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
+
+/// The waker a poll sees: it borrows the loop's reference, and counts only when cloned. Dropping it
+/// is not possible, so one that a future moved out of its context would be leaked, not freed twice.
+///
+/// # Safety
+/// The task outlives what is returned.
+pub(super) unsafe fn borrowed(header: &NonNull<Header>) -> ManuallyDrop<Waker> {
+    // SAFETY: the table's functions expect a header.
+    ManuallyDrop::new(unsafe { Waker::new(header.as_ptr().cast_const().cast(), &VTABLE) })
+}
+
+/// # Safety
+/// `data` was made by `borrowed`, or by `clone` from one that was.
+unsafe fn header(data: *const ()) -> NonNull<Header> {
+    // SAFETY: made from a `NonNull`.
+    unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: a waker is a reference, so the header is alive.
+    unsafe { header(data).as_ref().refs.add() };
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the waker's reference is ours to give. The running loop is on its owner's thread.
+    unsafe {
+        let header = header(data);
+        match header.as_ref().home.at_home() {
+            Some(local) => {
+                life::schedule(header, local);
+                life::release(header);
+            }
+            None => life::post_owned(header, Errand::Wake),
+        }
+    }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: as `wake`, and the waker keeps its reference.
+    unsafe {
+        let header = header(data);
+        match header.as_ref().home.at_home() {
+            Some(local) => life::schedule(header, local),
+            None => life::post_shared(header, Errand::Wake),
+        }
+    }
+}
+
+unsafe fn release(data: *const ()) {
+    // SAFETY: the waker's reference is given up.
+    unsafe { life::release(header(data)) }
+}

@@ -1,0 +1,72 @@
+//! Waiting for time to pass, on the running loop's clock.
+
+mod alarm;
+mod interval;
+mod sleep;
+mod timeout;
+
+use std::time::{Duration, Instant};
+
+pub use interval::{Interval, MissedTick, interval};
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::LoopError;
+use crate::task::yield_now;
+
+/// Now, on the running loop's clock: virtual where the loop's is. Outside of runs, the monotonic
+/// clock's now.
+pub fn now() -> Instant {
+    Engine::with_running(Engine::now).unwrap_or_else(Instant::now)
+}
+
+/// Moves the running loop's virtual clock by `by`, from timer to timer: each that is due on the way
+/// fires at its own time, and what it wakes runs, before the clock moves on.
+///
+/// # Errors
+/// [`LoopError::RealClock`] where the loop's clock is real, [`LoopError::NoRunningLoop`] outside of
+/// runs.
+///
+/// # Cancel safety
+/// Dropped on the way, it leaves the clock where it had got to.
+///
+/// ```
+/// use loopbind_runtime::{EventLoop, spawn, time};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// event_loop.run_until_complete(async {
+///     let nap = spawn(time::sleep(Duration::from_secs(60)));
+///     time::advance(Duration::from_secs(59)).await?;
+///     assert!(!nap.is_finished());
+///     time::advance(Duration::from_secs(1)).await?;
+///     assert!(nap.is_finished());
+///     Ok::<(), loopbind_runtime::LoopError>(())
+/// })??;
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub async fn advance(by: Duration) -> Result<(), LoopError> {
+    let target = Engine::with_running(|engine| {
+        let clock = &engine.alarms.clock;
+        clock.is_virtual().then(|| clock::after(clock.read(), by)).ok_or(LoopError::RealClock)
+    })
+    .ok_or(LoopError::NoRunningLoop)??;
+    loop {
+        // What was started but has not run yet may set timers on the way.
+        yield_now().await;
+        let arrived = Engine::with_running(|engine| {
+            let next = engine.alarms.next().map_or(target, |at| at.min(target));
+            engine.alarms.clock.move_to(next);
+            next == target
+        })
+        .ok_or(LoopError::NoRunningLoop)?;
+        // One iteration fires what is due, the next is behind what that woke.
+        yield_now().await;
+        yield_now().await;
+        if arrived {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Sleeping.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_core::FusedFuture;
+
+use super::alarm::Alarm;
+
+/// Waits until `duration` has passed on the loop's clock; never wakes early.
+///
+/// Made inside a run it counts from then, outside from its first poll. Any duration is fine: zero
+/// suspends for exactly one iteration (CB-24), and what does not fit the clock never ends (CB-10).
+///
+/// # Panics
+/// When polled outside of a run, with `no running event loop`.
+///
+/// # Cancel safety
+/// Dropping it takes its timer back.
+///
+/// ```
+/// use loopbind_runtime::{run, sleep};
+/// use std::time::{Duration, Instant};
+///
+/// let began = Instant::now();
+/// run(sleep(Duration::from_millis(3)))?;
+/// assert!(began.elapsed() >= Duration::from_millis(3));
+/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep { alarm: Alarm::after(duration), stage: Stage::New }
+}
+
+/// Waits until `deadline` on the loop's clock; one that has passed suspends for one iteration.
+///
+/// # Panics
+/// As [`sleep`].
+///
+/// # Cancel safety
+/// As [`sleep`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { alarm: Alarm::at(deadline), stage: Stage::New }
+}
+
+/// Waits for a deadline: made by [`sleep`] and [`sleep_until`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    alarm: Alarm,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// Due when first polled: gives way for one iteration.
+    Yielding,
+    Waiting,
+    Done,
+}
+
+impl Sleep {
+    /// When it ends. One that was made outside of runs, and not polled yet, would end then if it were
+    /// polled now.
+    pub fn deadline(&self) -> Instant {
+        self.alarm.deadline()
+    }
+
+    /// Moves the end, also of one that is over: awaited again, it waits for the new one.
+    pub fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
+        self.alarm.reset(deadline);
+        self.stage = if self.alarm.is_armed() { Stage::Waiting } else { Stage::New };
+    }
+
+    /// Whether the deadline has come.
+    pub fn is_elapsed(&self) -> bool {
+        self.stage == Stage::Done || self.deadline() <= super::now()
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.stage = match self.stage {
+            Stage::Done | Stage::Yielding => Stage::Done,
+            stage => match (stage, self.alarm.is_due(cx)) {
+                (Stage::New, true) => {
+                    cx.waker().wake_by_ref();
+                    Stage::Yielding
+                }
+                (_, true) => Stage::Done,
+                (_, false) => Stage::Waiting,
+            },
+        };
+        if self.stage == Stage::Done { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl FusedFuture for Sleep {
+    fn is_terminated(&self) -> bool {
+        self.stage == Stage::Done
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline())
+            .field("elapsed", &self.is_elapsed())
+            .finish()
+    }
+}
