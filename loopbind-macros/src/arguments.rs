@@ -119,7 +119,9 @@ impl Argument<'_> {
             value.set_span(last);
             return quote!(#begin::#clone #value);
         }
-        quote_spanned!(Span::mixed_site()=> #name.take().expect("a test without `seeds` runs once"))
+        quote_spanned! {Span::mixed_site()=>
+            __loopbind::core::option::Option::take(&mut #name).expect("a test without `seeds` runs once")
+        }
     }
 
     /// Bound by the user's pattern, as an `async fn` binds it: whole first, so that all of it is dropped with the body.
@@ -202,13 +204,13 @@ pub(crate) fn package(model: &Model, arguments: &[Argument<'_>]) -> TokenStream 
             unpack: fn(__LoopbindPacked) -> T,
         }
         impl<T> __LoopbindArgument<T> {
-            fn pack(value: T) -> Self
+            fn pack(__loopbind_value: T) -> Self
             where
                 T: __loopbind::core::marker::Send + 'static,
             {
                 Self {
-                    packed: __loopbind::std::boxed::Box::new(value),
-                    unpack: |packed| *packed.downcast().expect("what was packed"),
+                    packed: __loopbind::std::boxed::Box::new(__loopbind_value),
+                    unpack: |__loopbind_packed| *__loopbind_packed.downcast().expect("what was packed"),
                 }
             }
             fn unpack(self) -> T {

@@ -11,11 +11,12 @@ pub(crate) fn report(body: TokenStream, errors: &mut Errors) {
     let trees: Vec<TokenTree> = body.into_iter().collect();
     let mut index = 0;
     while index < trees.len() {
-        if is_macro_call(&trees, index) {
-            index += 1;
-        } else if begins_closure(&trees, index) {
+        if begins_closure(&trees, index) {
             index = end_of_closure(&trees, index);
             continue;
+        }
+        if is_macro_call(&trees, index) {
+            // Its tokens may mean anything.
         } else if let Some(method) = run_method(&trees, index) {
             errors.at(method.span(), message(&method.to_string()));
         } else if let TokenTree::Group(group) = &trees[index] {
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(found("call(|| 1, x.run_forever())"), 1);
         assert_eq!(found("f(x?) | y.run_forever()"), 1);
         assert_eq!(found("assert!(true); x.run_forever()"), 1);
+        assert_eq!(found("get!().run_forever()"), 1);
     }
 
     #[test]

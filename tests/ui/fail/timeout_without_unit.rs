@@ -1,0 +1,8 @@
+//! Five what?
+
+use loopbind::loop_test;
+
+#[loop_test(timeout = "5")]
+async fn check() {}
+
+fn main() {}
