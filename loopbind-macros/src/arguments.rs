@@ -42,11 +42,7 @@ pub(crate) fn list(signature: &Signature) -> Vec<Argument<'_>> {
                 .filter_map(|attribute| attribute.meta.require_list().ok())
                 .map(|list| list.tokens.clone())
                 .collect();
-            Argument {
-                written,
-                name,
-                presence,
-            }
+            Argument { written, name, presence }
         })
         .collect()
 }
@@ -58,10 +54,8 @@ fn binding(pattern: &Pat) -> Option<Ident> {
     };
     let is_plain = pattern.by_ref.is_none() && pattern.subpat.is_none();
     // With a capital it may be the name of a constant or of a unit struct.
-    let starts_small = pattern
-        .ident
-        .to_string()
-        .starts_with(|first: char| first == '_' || first.is_lowercase());
+    let starts_small =
+        pattern.ident.to_string().starts_with(|first: char| first == '_' || first.is_lowercase());
     (is_plain && starts_small).then(|| {
         let mut name = pattern.ident.clone();
         name.set_span(Span::mixed_site().located_at(name.span()));
@@ -72,7 +66,8 @@ fn binding(pattern: &Pat) -> Option<Ident> {
 impl Argument<'_> {
     /// In the signature of the outer function.
     pub(crate) fn declared(&self) -> TokenStream {
-        let (cfg, name, colon, ty) = (self.cfg(), &self.name, &self.written.colon_token, &self.written.ty);
+        let (cfg, name, colon, ty) =
+            (self.cfg(), &self.name, &self.written.colon_token, &self.written.ty);
         quote!(#cfg #name #colon #ty)
     }
 
@@ -148,9 +143,8 @@ impl Argument<'_> {
 
 /// Calls `callee` with every argument that is there: one call for each combination of those that may not be.
 pub(crate) fn call(callee: &TokenStream, arguments: &[Argument<'_>], model: &Model) -> TokenStream {
-    let optional: Vec<usize> = (0..arguments.len())
-        .filter(|index| !arguments[*index].presence.is_empty())
-        .collect();
+    let optional: Vec<usize> =
+        (0..arguments.len()).filter(|index| !arguments[*index].presence.is_empty()).collect();
     let with = |chosen: &dyn Fn(usize) -> bool| {
         let values = arguments
             .iter()

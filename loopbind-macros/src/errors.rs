@@ -28,9 +28,6 @@ impl Errors {
 
     /// One `compile_error!` for each mistake, in the order of discovery: options first, then signature, then body.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.found
-            .iter()
-            .map(syn::Error::to_compile_error)
-            .collect()
+        self.found.iter().map(syn::Error::to_compile_error).collect()
     }
 }

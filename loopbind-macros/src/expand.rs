@@ -87,13 +87,10 @@ fn silenced_inside(model: &Model) -> TokenStream {
 }
 
 fn test_attribute(model: &Model) -> TokenStream {
-    let is_there = model.function.attributes.iter().any(|attribute| {
-        attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "test")
-    });
+    let is_there =
+        model.function.attributes.iter().any(|attribute| {
+            attribute.path().segments.last().is_some_and(|last| last.ident == "test")
+        });
     if model.attribute != Attribute::Test || is_there || model.form == Form::Placeholder {
         return TokenStream::new();
     }
@@ -104,26 +101,15 @@ fn test_attribute(model: &Model) -> TokenStream {
 /// The signature of the outer function: no `async`, plain names for the arguments.
 fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
     let signature = &model.function.signature;
-    let Signature {
-        constness,
-        asyncness,
-        safety,
-        abi,
-        fn_token,
-        ident,
-        generics,
-        ..
-    } = signature;
+    let Signature { constness, asyncness, safety, abi, fn_token, ident, generics, .. } = signature;
     let constness = (model.form == Form::Placeholder).then_some(constness);
     let mut inputs: Vec<TokenStream> = Vec::new();
     if let Some(receiver) = signature.receiver() {
         inputs.push(receiver.to_token_stream());
     }
     inputs.extend(arguments.iter().map(Argument::declared));
-    let mut parentheses = Group::new(
-        Delimiter::Parenthesis,
-        quote_spanned!(Span::mixed_site()=> #(#inputs),*),
-    );
+    let mut parentheses =
+        Group::new(Delimiter::Parenthesis, quote_spanned!(Span::mixed_site()=> #(#inputs),*));
     parentheses.set_span(signature.paren_token.span.join());
     let output = output(model);
     let where_clause = &generics.where_clause;
@@ -145,11 +131,7 @@ fn output(model: &Model) -> TokenStream {
         ReturnType::Type(_, ty) => ty.to_token_stream(),
         ReturnType::Default => quote_spanned!(Span::mixed_site()=> ()),
     };
-    let returned = if signature.asyncness.is_some() {
-        capturing(returned)
-    } else {
-        returned
-    };
+    let returned = if signature.asyncness.is_some() { capturing(returned) } else { returned };
     match (&signature.output, model.place) {
         (ReturnType::Default, Place::CallingThread) => TokenStream::new(),
         (ReturnType::Type(arrow, _), Place::CallingThread) => quote!(#arrow #returned),
@@ -168,7 +150,9 @@ fn output(model: &Model) -> TokenStream {
             };
             // It ends where the written one ends, as the span of the whole signature does.
             let end = match &signature.output {
-                ReturnType::Type(_, ty) => ty.to_token_stream().into_iter().last().map(|last| last.span()),
+                ReturnType::Type(_, ty) => {
+                    ty.to_token_stream().into_iter().last().map(|last| last.span())
+                }
                 ReturnType::Default => None,
             };
             let end = end.unwrap_or_else(|| signature.paren_token.span.join());
@@ -200,16 +184,7 @@ fn capturing(tokens: TokenStream) -> TokenStream {
 /// The user's function, kept as it is inside ours, and the call that runs it.
 fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
     let signature = &model.function.signature;
-    let Signature {
-        asyncness,
-        safety,
-        fn_token,
-        ident,
-        generics,
-        inputs,
-        output,
-        ..
-    } = signature;
+    let Signature { asyncness, safety, fn_token, ident, generics, inputs, output, .. } = signature;
     // Dead code is not reported of a name that starts so: it is reported of the outer function.
     let inner = Ident::new("__loopbind_body", ident.span());
     let where_clause = &generics.where_clause;
@@ -272,7 +247,8 @@ fn around_closure(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> To
         quote_spanned!(Span::mixed_site()=> let _ = &#this;)
     });
     let bound = arguments.iter().map(|argument| argument.bound(model));
-    let result = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_))) {
+    let result = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+    {
         // What never comes needs no name, and could not be given this type.
         statements.into_token_stream()
     } else {
@@ -283,9 +259,8 @@ fn around_closure(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> To
     };
     let content = quote_spanned!(Span::mixed_site()=> #receiver #(#bound)* #result);
     // A receiver that cannot move to another thread is said where it stands: all else in the closure can.
-    let (first, last) = signature
-        .receiver()
-        .map_or((Span::mixed_site(), Span::mixed_site()), |receiver| {
+    let (first, last) =
+        signature.receiver().map_or((Span::mixed_site(), Span::mixed_site()), |receiver| {
             arguments::ends(receiver.to_token_stream())
         });
     let head = quote_spanned!(first=> move ||);
@@ -384,7 +359,13 @@ fn split_inner_attributes(body: &Group) -> (TokenStream, Group) {
     let mut attributes = TokenStream::new();
     let trees: Vec<TokenTree> = body.stream().into_iter().collect();
     let mut rest = &trees[..];
-    while let [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(content), after @ ..] = rest {
+    while let [
+        TokenTree::Punct(hash),
+        TokenTree::Punct(bang),
+        TokenTree::Group(content),
+        after @ ..,
+    ] = rest
+    {
         if hash.as_char() != '#' || bang.as_char() != '!' {
             break;
         }

@@ -8,6 +8,10 @@ mod model;
 mod nested;
 mod options;
 mod parse;
+#[cfg(test)]
+mod snapshots;
+#[cfg(test)]
+mod soup;
 mod values;
 
 use model::Attribute;

@@ -64,11 +64,7 @@ impl Model {
         errors: &mut Errors,
     ) -> Model {
         let has = |known| given.iter().any(|option| option.known == known);
-        let place = if has(Known::Spawn) {
-            Place::NewThread
-        } else {
-            Place::CallingThread
-        };
+        let place = if has(Known::Spawn) { Place::NewThread } else { Place::CallingThread };
         let allows_nested_run = has(Known::AllowNestedRun);
         let home = given
             .iter()
@@ -84,14 +80,7 @@ impl Model {
                 nested::report(body.stream(), errors);
             }
         }
-        Model {
-            attribute,
-            home,
-            settings,
-            place,
-            form,
-            function,
-        }
+        Model { attribute, home, settings, place, form, function }
     }
 
     pub(crate) fn has(&self, known: Known) -> bool {
@@ -161,7 +150,9 @@ fn form(attribute: Attribute, place: Place, function: &Function, errors: &mut Er
         works = false;
     }
     let optional = signature.inputs.iter().filter_map(|argument| match argument {
-        FnArg::Typed(argument) => argument.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")),
+        FnArg::Typed(argument) => {
+            argument.attrs.iter().find(|attribute| attribute.path().is_ident("cfg"))
+        }
         FnArg::Receiver(_) => None,
     });
     if let Some(attribute) = optional.skip(MOST_OPTIONAL).next() {
@@ -232,7 +223,8 @@ fn all_can_move(signature: &Signature, errors: &mut Errors) -> bool {
 }
 
 fn peel(mut wrapped: &Type) -> &Type {
-    while let Type::Group(syn::TypeGroup { elem, .. }) | Type::Paren(syn::TypeParen { elem, .. }) = wrapped
+    while let Type::Group(syn::TypeGroup { elem, .. }) | Type::Paren(syn::TypeParen { elem, .. }) =
+        wrapped
     {
         wrapped = elem;
     }
@@ -267,9 +259,7 @@ fn uses_self(body: TokenStream) -> bool {
 }
 
 fn opens_item(word: &Ident) -> bool {
-    ["impl", "trait", "struct", "enum"]
-        .iter()
-        .any(|keyword| word == keyword)
+    ["impl", "trait", "struct", "enum"].iter().any(|keyword| word == keyword)
 }
 
 /// The name as it was spoken: `type` for `r#type`.

@@ -88,11 +88,9 @@ impl Known {
     /// The one attribute that has it, or none where all of them do.
     fn owner(self) -> Option<Attribute> {
         match self {
-            Known::Name
-            | Known::Debug
-            | Known::AllowNestedRun
-            | Known::Crate
-            | Known::Builder => None,
+            Known::Name | Known::Debug | Known::AllowNestedRun | Known::Crate | Known::Builder => {
+                None
+            }
             Known::Spawn | Known::StackSize | Known::Core => Some(Attribute::Thread),
             Known::VirtualTime | Known::Seed | Known::Seeds | Known::Timeout => {
                 Some(Attribute::Test)
@@ -160,19 +158,13 @@ fn option(
     errors: &mut Errors,
 ) -> Option<Given> {
     let Ok(key) = input.call(Ident::parse_any) else {
-        errors.at(
-            input.span(),
-            format!("expected an option; {}", takes(attribute)),
-        );
+        errors.at(input.span(), format!("expected an option; {}", takes(attribute)));
         skip(input);
         return None;
     };
     let written = key.to_string();
     let Some(known) = Known::named(&written) else {
-        errors.at(
-            key.span(),
-            format!("unknown option `{written}`; {}", takes(attribute)),
-        );
+        errors.at(key.span(), format!("unknown option `{written}`; {}", takes(attribute)));
         skip(input);
         return None;
     };
@@ -191,27 +183,15 @@ fn option(
     }
     let twice = seen.contains(&known);
     if twice {
-        errors.at(
-            key.span(),
-            format!("`{written}` is given twice: keep one of them"),
-        );
+        errors.at(key.span(), format!("`{written}` is given twice: keep one of them"));
     } else {
         seen.push(known);
     }
     let value = value(known, &key, input, errors)?;
-    (!twice).then_some(Given {
-        known,
-        span: key.span(),
-        value,
-    })
+    (!twice).then_some(Given { known, span: key.span(), value })
 }
 
-fn value(
-    known: Known,
-    key: &Ident,
-    input: ParseStream<'_>,
-    errors: &mut Errors,
-) -> Option<Value> {
+fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Option<Value> {
     let shape = known.shape();
     if input.peek(token::Paren) || input.peek(token::Brace) || input.peek(token::Bracket) {
         let message = match shape {
@@ -226,25 +206,17 @@ fn value(
         if matches!(shape, Shape::Flag | Shape::FlagOrExpression) {
             return Some(Value::Nothing);
         }
-        errors.at(
-            key.span(),
-            format!("`{key}` takes a value: write `{}`", known.usage()),
-        );
+        errors.at(key.span(), format!("`{key}` takes a value: write `{}`", known.usage()));
         return None;
     };
     if shape == Shape::Flag {
-        errors.at(
-            equals.span,
-            format!("`{key}` takes no value: write `{}`", known.usage()),
-        );
+        errors.at(equals.span, format!("`{key}` takes no value: write `{}`", known.usage()));
         skip(input);
         return None;
     }
     if input.is_empty() || input.peek(Token![,]) {
-        errors.at(
-            equals.span,
-            format!("the value of `{key}` is missing: write `{}`", known.usage()),
-        );
+        errors
+            .at(equals.span, format!("the value of `{key}` is missing: write `{}`", known.usage()));
         return None;
     }
     if shape == Shape::Path {
@@ -263,7 +235,9 @@ fn value(
 fn path(known: Known, input: ParseStream<'_>, errors: &mut Errors) -> Option<Value> {
     let start = input.fork();
     match input.call(Path::parse_mod_style) {
-        Ok(path) if input.is_empty() || input.peek(Token![,]) => Some(Value::Tokens(path.into_token_stream())),
+        Ok(path) if input.is_empty() || input.peek(Token![,]) => {
+            Some(Value::Tokens(path.into_token_stream()))
+        }
         _ => {
             errors.at(
                 if start.peek(Token![::]) || start.peek(syn::Ident::peek_any) {

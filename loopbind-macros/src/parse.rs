@@ -30,18 +30,13 @@ pub(crate) fn function(attribute: &str, item: TokenStream) -> syn::Result<Functi
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         if !begins_function(input) {
-            return Err(input.error(format!(
-                "`#[{attribute}]` goes on a function: `async fn` or `fn`"
-            )));
+            return Err(
+                input.error(format!("`#[{attribute}]` goes on a function: `async fn` or `fn`"))
+            );
         }
         let signature = input.parse()?;
         let body = body(input)?;
-        Ok(Function {
-            attributes,
-            visibility,
-            signature,
-            body,
-        })
+        Ok(Function { attributes, visibility, signature, body })
     })
     .parse2(item)
 }
@@ -65,9 +60,9 @@ fn body(input: ParseStream<'_>) -> syn::Result<Body> {
         return input.parse().map(Body::Missing);
     }
     let tree: TokenTree = input.parse()?;
-    braces(&tree)
-        .map(Body::Block)
-        .ok_or_else(|| syn::Error::new_spanned(tree, "expected the body of the function, in braces"))
+    braces(&tree).map(Body::Block).ok_or_else(|| {
+        syn::Error::new_spanned(tree, "expected the body of the function, in braces")
+    })
 }
 
 /// The brace group itself, or the one that a `$body:block` of `macro_rules!` wraps in an invisible group.

@@ -12,9 +12,11 @@ use syn::{Expr, Lit, RangeLimits, UnOp};
 pub(crate) fn check(known: Known, value: Expr, errors: &mut Errors) -> Option<Value> {
     let wrong = match known {
         Known::Name => name(&value),
-        Known::Debug => kind_of(&value).is_some_and(|kind| !matches!(kind, Kind::Bool)).then(|| {
-            "`debug` takes a bool: write `debug` or `debug = cfg!(debug_assertions)`".to_owned()
-        }),
+        Known::Debug => {
+            kind_of(&value).is_some_and(|kind| !matches!(kind, Kind::Bool)).then(|| {
+                "`debug` takes a bool: write `debug` or `debug = cfg!(debug_assertions)`".to_owned()
+            })
+        }
         Known::StackSize => whole_number(&value, "usize", usize::MAX as u64)
             .map(|reason| format!("`stack_size` takes a number of bytes, {reason}")),
         Known::Core => whole_number(&value, "usize", usize::MAX as u64)
@@ -23,8 +25,10 @@ pub(crate) fn check(known: Known, value: Expr, errors: &mut Errors) -> Option<Va
             .map(|reason| format!("`seed` takes a number, {reason}")),
         Known::Seeds => return seeds(value, errors),
         Known::Timeout => return timeout(value, errors),
-        Known::Builder => kind_of(&value)
-            .map(|_| "`builder` takes a `loopbind::Builder`: write `builder = EventLoop::builder()`".to_owned()),
+        Known::Builder => kind_of(&value).map(|_| {
+            "`builder` takes a `loopbind::Builder`: write `builder = EventLoop::builder()`"
+                .to_owned()
+        }),
         Known::Spawn | Known::VirtualTime | Known::AllowNestedRun | Known::Crate => None,
     };
     match wrong {
@@ -98,7 +102,9 @@ fn whole_number(value: &Expr, wanted: &str, largest: u64) -> Option<String> {
 fn seeds(value: Expr, errors: &mut Errors) -> Option<Value> {
     const USAGE: &str = "`seeds` takes a range of numbers: write `seeds = 0..64`";
     let mut inside = &value;
-    while let Expr::Paren(syn::ExprParen { expr, .. }) | Expr::Group(syn::ExprGroup { expr, .. }) = inside {
+    while let Expr::Paren(syn::ExprParen { expr, .. }) | Expr::Group(syn::ExprGroup { expr, .. }) =
+        inside
+    {
         inside = expr;
     }
     let Expr::Range(range) = inside else {
@@ -113,10 +119,7 @@ fn seeds(value: Expr, errors: &mut Errors) -> Option<Value> {
         return None;
     };
     if let RangeLimits::Closed(limits) = &range.limits {
-        errors.over(
-            limits,
-            format!("{USAGE}, with `..` (the end is not part of it)"),
-        );
+        errors.over(limits, format!("{USAGE}, with `..` (the end is not part of it)"));
         return None;
     }
     let mut sound = true;
@@ -134,10 +137,7 @@ fn seeds(value: Expr, errors: &mut Errors) -> Option<Value> {
         _ => None,
     };
     if number(start).zip(number(end)).is_some_and(|(start, end)| start >= end) {
-        errors.over(
-            &value,
-            "there is no seed in this range: the test would never run",
-        );
+        errors.over(&value, "there is no seed in this range: the test would never run");
         return None;
     }
     Some(tokens(value))
@@ -163,21 +163,15 @@ fn timeout(value: Expr, errors: &mut Errors) -> Option<Value> {
 
 /// Reads "250ms": a whole number and its unit.
 fn duration(text: &str) -> Result<Duration, String> {
-    let end = text
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     if digits.is_empty() {
         return Err(format!("\"{text}\" does not start with a whole number"));
     }
     let too_long = || format!("\"{text}\" is too long a time");
     let number: u64 = digits.parse().map_err(|_| too_long())?;
-    let seconds = |seconds: u64| {
-        number
-            .checked_mul(seconds)
-            .map(Duration::from_secs)
-            .ok_or_else(too_long)
-    };
+    let seconds =
+        |seconds: u64| number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(too_long);
     let limit = match unit {
         "ns" => Duration::from_nanos(number),
         "us" | "µs" => Duration::from_micros(number),
@@ -218,13 +212,7 @@ mod tests {
         assert_eq!(told("5 s"), "` s` is no unit of time");
         assert_eq!(told("1.5s"), "`.5s` is no unit of time");
         assert_eq!(told("0ms"), "no test ends in no time");
-        assert_eq!(
-            told("99999999999999999999s"),
-            "\"99999999999999999999s\" is too long a time"
-        );
-        assert_eq!(
-            told("18446744073709551615h"),
-            "\"18446744073709551615h\" is too long a time"
-        );
+        assert_eq!(told("99999999999999999999s"), "\"99999999999999999999s\" is too long a time");
+        assert_eq!(told("18446744073709551615h"), "\"18446744073709551615h\" is too long a time");
     }
 }

@@ -1,0 +1,21 @@
+//! ```text
+//! #[loop_main(name = 5, debug)]
+//! async fn main() {
+//!     work().await;
+//! }
+//! ```
+
+::core::compile_error! {
+    "`name` takes a string: write `name = \"ui\"`"
+}
+#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+fn main() {
+    async fn __loopbind_body() {
+        work().await;
+    }
+    use ::loopbind::__private as __loopbind;
+    __loopbind::run_main(
+        __loopbind::Setup::new("main").debug(true),
+        move || { __loopbind_body() },
+    )
+}

@@ -1,0 +1,28 @@
+//! ```text
+//! #[loop_test(virtual_time, seeds = 0..64, timeout = "1500ms")]
+//! #[should_panic]
+//! async fn check() -> Result<(), Error> {
+//!     Ok(())
+//! }
+//! ```
+
+#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+#[should_panic]
+#[::loopbind::__private::core::prelude::v1::test]
+fn check() -> Result<(), Error> {
+    async fn __loopbind_body() -> Result<(), Error> {
+        Ok(())
+    }
+    use ::loopbind::__private as __loopbind;
+    __loopbind::run_test(
+        __loopbind::Setup::new("check")
+            .virtual_time()
+            .seeds(0..64)
+            .timeout(__loopbind::core::time::Duration::new(1u64, 500000000u32)),
+        move || { __loopbind_body() },
+        |__loopbind_output| {
+            use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
+            (&__loopbind::Outcome(__loopbind_output)).failed()
+        },
+    )
+}
