@@ -1,5 +1,74 @@
-//! asyncio's event loop for Rust: bound to a thread, found by one function, run by two attributes.
+//! asyncio's event loop for Rust: a loop is a value you can look up, bind to a thread, run, post to from
+//! other threads, turn from inside a foreign loop, and never run by accident inside another one.
+//!
+//! ```
+//! use loopbind::{get_event_loop, loop_main, sleep, yield_now};
+//! use std::time::Duration;
+//!
+//! #[loop_main]
+//! async fn main() {
+//!     // Inside a coroutine this is the loop that runs it.
+//!     let event_loop = get_event_loop().unwrap();
+//!     let dots = event_loop.create_task(async {
+//!         loop {
+//!             print!(".");
+//!             sleep(Duration::from_millis(500)).await;
+//!         }
+//!     });
+//!     yield_now().await;
+//!     dots.cancel();
+//!     assert!(dots.await.unwrap_err().is_cancelled());
+//! }
+//! ```
+//!
+//! # Which loop is it?
+//!
+//! [`get_event_loop()`] answers in this order:
+//!
+//! 1. the loop that is **running** on this thread: in coroutines, and in everything a loop calls;
+//! 2. the loop that is **bound** to this thread: by an attribute, [`EventLoop::bind`] or
+//!    [`set_event_loop`];
+//! 3. on the process's main thread, a new loop, which is bound from then on;
+//! 4. anywhere else, an error that names the thread:
+//!    `There is no current event loop in thread 'Thread-385'.`
+//!
+//! Running and bound are two slots. Any loop may run on its thread whatever loop is bound there, and no
+//! run touches the binding. Two loops can never run at once on one thread: the second is refused, with
+//! `Cannot run the event loop while another loop is running`, and the refusal changes nothing at all.
+//!
+//! # Where things are
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | start a program | [`loop_main`], [`run`], [`Runner`] |
+//! | give a thread a loop | [`loop_thread`], [`thread::ThreadBuilder`] |
+//! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
+//! | let a task clean up when it is cancelled | [`task::cancelled`] |
+//! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
+//! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
+//! | block without blocking the loop | [`spawn_blocking`] |
+//! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`] |
+//! | test | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
+//!
+//! Combinators are the [`futures`](https://docs.rs/futures) crate's: `join_all` for asyncio's `gather`,
+//! `select_all` for `wait`, `FuturesUnordered` for `as_completed`. Its `select!` draws from a random
+//! source of its own; `select_biased!` keeps a program's order the same each time.
+//!
+//! # What it is not for
+//!
+//! Everything here lives on one thread at a time: tasks need not be `Send`, and do not move. A web back
+//! end that wants its work spread over all cores by itself is better served by tokio.
+//!
+//! # Features
+//!
+//! | feature | | what it brings |
+//! |---|---|---|
+//! | `macros` | default | the attributes |
 
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "macros")]
+pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 pub use loopbind_runtime::{
     AbortOnDrop, BlockingTask, Bound, Builder, EventLoop, ExceptionContext, Handle, Join,
     LoopError, LoopHandle, LoopId, Metrics, PanicPayload, RemoteTask, Runner, Task, TaskBuilder,

@@ -6,7 +6,7 @@ use super::{Engine, Hold, Patience};
 use crate::current::{self, Entered};
 use crate::error::LoopError;
 use crate::panic::PanicPayload;
-use crate::task::{Home, Phase};
+use crate::task::{LocalHome, Phase};
 
 /// Why a run ended, other than by its `stop`.
 pub(crate) enum Exit {
@@ -93,10 +93,8 @@ impl Engine {
 
 /// Whether a run may begin on this thread at all.
 pub(crate) fn check_none_runs() -> Result<(), LoopError> {
-    let running = current::running().cast::<Home>();
-    if running.is_null() {
-        return Ok(());
+    match LocalHome::running() {
+        None => Ok(()),
+        Some(home) => Err(LoopError::AnotherLoopRunning { running: home.id }),
     }
-    // SAFETY: a running loop's home is alive, and its id never changes.
-    Err(LoopError::AnotherLoopRunning { running: unsafe { (*running).id } })
 }
