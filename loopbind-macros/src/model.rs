@@ -149,13 +149,13 @@ fn form(attribute: Attribute, place: Place, function: &Function, errors: &mut Er
         );
         works = false;
     }
-    let optional = signature.inputs.iter().filter_map(|argument| match argument {
+    let mut optional = signature.inputs.iter().filter_map(|argument| match argument {
         FnArg::Typed(argument) => {
             argument.attrs.iter().find(|attribute| attribute.path().is_ident("cfg"))
         }
         FnArg::Receiver(_) => None,
     });
-    if let Some(attribute) = optional.skip(MOST_OPTIONAL).next() {
+    if let Some(attribute) = optional.nth(MOST_OPTIONAL) {
         errors.over(
             attribute,
             format!("`#[{name}]` passes on at most {MOST_OPTIONAL} arguments that a `#[cfg]` may take away: put the `#[cfg]` on the function"),

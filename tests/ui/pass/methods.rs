@@ -71,15 +71,21 @@ impl Counter {
 }
 
 trait Work {
+    fn number(&self) -> u32;
+
     fn work(&self) -> u32;
 
     #[loop_thread]
     async fn twice(&self) -> u32 {
-        std::future::ready(2).await * self.work()
+        std::future::ready(2).await * self.number()
     }
 }
 
 impl Work for Cell<u32> {
+    fn number(&self) -> u32 {
+        self.get()
+    }
+
     #[loop_thread]
     async fn work(&self) -> u32 {
         std::future::ready(self.get()).await
@@ -99,4 +105,5 @@ fn main() {
     let away = Counter { count: 1 }.away(2).join().expect("it ends");
     assert_eq!(away.count, 3);
     assert_eq!(Cell::new(3).twice(), 6);
+    assert_eq!(Cell::new(3).work(), 3);
 }
