@@ -83,12 +83,10 @@ impl Engine {
     /// The last share goes, or the thread does. A loop that was inherited is left as it is: its
     /// tasks are the parent's, and nothing of them happens here.
     pub(crate) fn close_for_good(&self) {
-        if self.home.is_inherited() {
+        // Running: the thread ends inside its run, by `process::exit`. Nothing can be undone then.
+        if self.close().is_err() {
             return;
         }
-        // An error here would be a loop that is running, and a running loop has a share in itself.
-        let closed = self.close();
-        debug_assert!(closed.is_ok() || std::thread::panicking());
         if let Some(handler) = self.replace_handler(None) {
             discard(handler);
         }

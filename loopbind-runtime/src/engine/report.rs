@@ -3,13 +3,17 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Engine, UnhandledPanic};
+use super::{Engine, Hold, UnhandledPanic};
 use crate::panic::{caught, discard};
 use crate::task::{ExceptionContext, Keeper, Step, report_to_stderr};
 
 pub(crate) type Handler = Rc<dyn Fn(&Engine, &ExceptionContext)>;
 
 impl Keeper for Engine {
+    fn share(&self) -> Option<Box<dyn Keeper>> {
+        Some(Box::new(self.hold()?))
+    }
+
     fn report(&self, mut context: ExceptionContext) {
         if self.unhandled == UnhandledPanic::Resume {
             if let Some(payload) = context.panic.take() {
@@ -41,6 +45,20 @@ impl Keeper for Engine {
                 "Executing <Handle created at {place}> took {seconds:.3} seconds"
             )),
         }
+    }
+}
+
+impl Keeper for Hold {
+    fn share(&self) -> Option<Box<dyn Keeper>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn report(&self, context: ExceptionContext) {
+        Engine::report(self, context);
+    }
+
+    fn stepped(&self, step: Step, took: Duration) {
+        Engine::stepped(self, step, took);
     }
 }
 

@@ -57,6 +57,8 @@ impl Engine {
         self.check_can_run()?;
         let hold = self.hold().ok_or(LoopError::Closed)?;
         self.home.set_running(true);
+        // RUN-16: the first iteration looks, however little there is to run before.
+        self.since_look.set(self.event_interval);
         let entered = current::enter(std::sync::Arc::as_ptr(&self.home));
         Ok(Running { _entered: entered, hold })
     }

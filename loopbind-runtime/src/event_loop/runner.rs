@@ -8,6 +8,7 @@ use crate::clock;
 use crate::engine::{Exit, Patience, check_none_runs};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
+use crate::task::{ExceptionContext, report_to_stderr};
 
 /// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
@@ -119,8 +120,11 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // Not closed by `close`: nobody is there to take an error, or a panic that nobody awaited.
-        let _ = caught(|| shut_down(&self.event_loop));
+        // Nobody is there to take a panic that nobody awaited, and an error is of no use.
+        if let Err(payload) = caught(|| shut_down(&self.event_loop)) {
+            let message = "unhandled exception during a Runner's drop";
+            report_to_stderr(&ExceptionContext::panicked(message, payload));
+        }
     }
 }
 

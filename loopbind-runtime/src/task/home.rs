@@ -101,6 +101,8 @@ pub(crate) fn increment(counter: &Cell<u64>) {
 
 /// Who hears of what goes wrong in a task that nobody awaits: the engine, one floor up.
 pub(crate) trait Keeper {
+    /// A share in the keeper, so that what it calls cannot take it away under its own feet.
+    fn share(&self) -> Option<Box<dyn Keeper>>;
     fn report(&self, context: ExceptionContext);
     /// Debug mode: a step that took `took`.
     fn stepped(&self, step: Step, took: Duration);
@@ -382,9 +384,10 @@ impl Local {
     }
 
     pub(crate) fn report(&self, context: ExceptionContext) {
-        match self.keeper.get() {
-            // SAFETY: valid until another is set, by `set_keeper`'s promise.
-            Some(keeper) => unsafe { keeper.as_ref().report(context) },
+        // SAFETY: valid until another is set, by `set_keeper`'s promise.
+        let keeper = self.keeper.get().and_then(|keeper| unsafe { keeper.as_ref().share() });
+        match keeper {
+            Some(keeper) => keeper.report(context),
             None => report_to_stderr(&context),
         }
     }
