@@ -10,7 +10,7 @@ use crate::LoopId;
 /// The texts are asyncio's where asyncio has one, so that a search for the message finds help.
 ///
 /// ```
-/// use loopbind_runtime::{LoopError, get_event_loop};
+/// use loopbind::{LoopError, get_event_loop};
 ///
 /// let outcome = std::thread::Builder::new()
 ///     .name("Thread-385".into())

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 /// out by value only.
 ///
 /// ```
-/// use loopbind_runtime::{EventLoop, TaskError};
+/// use loopbind::{EventLoop, TaskError};
 ///
 /// let event_loop = EventLoop::new()?;
 /// let task = event_loop.create_task(async { panic!("no more tea") });
@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 ///     unreachable!("a panic reaches the awaiter");
 /// };
 /// assert_eq!(payload.message(), Some("no more tea"));
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct PanicPayload {
     message: Option<Box<str>>,

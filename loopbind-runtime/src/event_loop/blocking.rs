@@ -22,11 +22,11 @@ use crate::task::{Home, LocalHome, Phase, TaskError};
 /// With `no running event loop` outside of a run.
 ///
 /// ```
-/// use loopbind_runtime::{run, spawn_blocking};
+/// use loopbind::{run, spawn_blocking};
 ///
 /// let sum = run(async { spawn_blocking(|| (1..=10).sum::<u32>()).await.unwrap() })?;
 /// assert_eq!(sum, 55);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(

@@ -10,14 +10,14 @@ use crate::error::LoopError;
 /// What a loop is to be like. `Send` and `Clone`: build on the thread that will own the loop.
 ///
 /// ```
-/// use loopbind_runtime::EventLoop;
+/// use loopbind::EventLoop;
 /// use std::time::Duration;
 ///
 /// let event_loop = EventLoop::builder().name("test").virtual_time(true).build()?;
 /// let before = event_loop.time();
-/// event_loop.run_until_complete(loopbind_runtime::time::sleep(Duration::from_secs(3600)))?;
+/// event_loop.run_until_complete(loopbind::time::sleep(Duration::from_secs(3600)))?;
 /// assert_eq!(event_loop.time() - before, Duration::from_secs(3600));
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder makes nothing until `build`"]

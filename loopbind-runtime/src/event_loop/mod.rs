@@ -40,14 +40,14 @@ use crate::task::{Birth, ExceptionContext, Task, TaskBuilder, TaskInfo};
 /// thread ends.
 ///
 /// ```
-/// use loopbind_runtime::EventLoop;
+/// use loopbind::EventLoop;
 ///
 /// let event_loop = EventLoop::new()?;
 /// event_loop.call_soon(|| println!("hello"));
 /// let answer = event_loop.run_until_complete(async { 42 })?;
 /// assert_eq!(answer, 42);
 /// event_loop.close()?;
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[derive(Clone)]
 pub struct EventLoop {
@@ -100,7 +100,7 @@ impl EventLoop {
     /// the loop's own were torn down.
     ///
     /// ```
-    /// use loopbind_runtime::{EventLoop, get_bound_loop};
+    /// use loopbind::{EventLoop, get_bound_loop};
     ///
     /// let event_loop = EventLoop::new()?;
     /// let before = get_bound_loop();
@@ -109,7 +109,7 @@ impl EventLoop {
     ///     assert_eq!(get_bound_loop().as_ref(), Some(&event_loop));
     /// }
     /// assert_eq!(get_bound_loop(), before);
-    /// # Ok::<(), loopbind_runtime::LoopError>(())
+    /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[track_caller]
     pub fn bind(&self) -> Bound {

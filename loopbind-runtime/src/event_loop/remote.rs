@@ -25,7 +25,7 @@ use crate::task::{
 /// [`LoopError::Closed`], and what was accepted before that has run or was dropped by then.
 ///
 /// ```
-/// use loopbind_runtime::EventLoop;
+/// use loopbind::EventLoop;
 ///
 /// let event_loop = EventLoop::new()?;
 /// let handle = event_loop.handle();
@@ -36,7 +36,7 @@ use crate::task::{
 ///     event_loop.turn(Some(std::time::Duration::from_millis(1)))?;
 /// }
 /// assert_eq!(worker.join().unwrap().unwrap(), 42);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[derive(Clone)]
 pub struct LoopHandle {

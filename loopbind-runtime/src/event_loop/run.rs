@@ -60,14 +60,14 @@ impl EventLoop {
     /// As [`run_until_complete`](EventLoop::run_until_complete) refuses.
     ///
     /// ```
-    /// use loopbind_runtime::EventLoop;
+    /// use loopbind::EventLoop;
     /// use std::time::Duration;
     ///
     /// let event_loop = EventLoop::new()?;
     /// let task = event_loop.create_task(async { "done" });
     /// assert_eq!(event_loop.turn(Some(Duration::ZERO))?.polled, 1);
     /// assert!(task.is_finished());
-    /// # Ok::<(), loopbind_runtime::LoopError>(())
+    /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, LoopError> {
         let engine = self.hold();

@@ -24,8 +24,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 /// With the future's own panic, once everything is cleaned up. RNR-08.
 ///
 /// ```
-/// assert_eq!(loopbind_runtime::run(async { 1 + 1 })?, 2);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// assert_eq!(loopbind::run(async { 1 + 1 })?, 2);
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[track_caller]
 pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
@@ -40,14 +40,14 @@ pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
 /// the next. RNR-15.
 ///
 /// ```
-/// use loopbind_runtime::Runner;
+/// use loopbind::Runner;
 ///
 /// let runner = Runner::new()?;
 /// let first = runner.run(async { 1 })?;
 /// let second = runner.run(async { 2 })?;
 /// runner.close()?;
 /// assert_eq!(first + second, 3);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[derive(Debug)]
 pub struct Runner {

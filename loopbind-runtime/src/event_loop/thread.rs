@@ -17,12 +17,12 @@ use crate::task::{Birth, RemoteRef, TaskError};
 /// A thread with a loop of its own, bound before `spawn` returns. Dropping it detaches the thread.
 ///
 /// ```
-/// use loopbind_runtime::thread::ThreadBuilder;
+/// use loopbind::thread::ThreadBuilder;
 ///
 /// let thread = ThreadBuilder::new().name("io").spawn(|| async { "done" })?;
 /// assert_eq!(thread.thread().name(), Some("io"));
 /// assert_eq!(thread.join().unwrap(), "done");
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct LoopThread<T = ()> {
     handle: LoopHandle,

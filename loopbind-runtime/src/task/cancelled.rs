@@ -26,7 +26,7 @@ use super::state::{ABORT, CANCEL, DONE, TOLD};
 ///
 /// ```
 /// use futures::{FutureExt, select_biased};
-/// use loopbind_runtime::{run, spawn, task, yield_now};
+/// use loopbind::{run, spawn, task, yield_now};
 ///
 /// let last_words = run(async {
 ///     let task = spawn(async {
@@ -42,7 +42,7 @@ use super::state::{ABORT, CANCEL, DONE, TOLD};
 ///     task.await.unwrap()
 /// })?;
 /// assert_eq!(last_words, "good bye");
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn cancelled() -> impl Future<Output = ()> {
     Cancelled { registered: None }

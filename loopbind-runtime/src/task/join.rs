@@ -33,7 +33,7 @@ use crate::ids::TaskId;
 /// Dropping the handle while it is awaited cancels the task; see above.
 ///
 /// ```
-/// use loopbind_runtime::{run, spawn};
+/// use loopbind::{run, spawn};
 ///
 /// let sum = run(async {
 ///     let one = spawn(async { 1 });
@@ -41,7 +41,7 @@ use crate::ids::TaskId;
 ///     one.await.unwrap() + two.await.unwrap()
 /// })?;
 /// assert_eq!(sum, 3);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct Task<T> {
     task: TaskRef,
@@ -318,11 +318,11 @@ impl<T> fmt::Debug for AbortOnDrop<T> {
 /// Dropping it detaches the task.
 ///
 /// ```
-/// use loopbind_runtime::{run, spawn, task};
+/// use loopbind::{run, spawn, task};
 ///
 /// let value = run(async { task::shield(spawn(async { 7 })).await.unwrap() })?;
 /// assert_eq!(value, 7);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn shield<T>(task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
     Shield { task }

@@ -29,11 +29,11 @@ pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 /// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.
 ///
 /// ```
-/// use loopbind_runtime::{run, task};
+/// use loopbind::{run, task};
 ///
 /// assert!(task::current().is_none());
 /// run(async { assert_eq!(task::current().unwrap().polls, 1) })?;
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn current() -> Option<TaskInfo> {
     Some(LocalHome::running()?.current_task()?.info())
@@ -46,10 +46,10 @@ pub fn current() -> Option<TaskInfo> {
 /// With `no running event loop` outside of a run.
 ///
 /// ```
-/// use loopbind_runtime::{run, spawn};
+/// use loopbind::{run, spawn};
 ///
 /// assert_eq!(run(async { spawn(async { 6 * 7 }).await.unwrap() })?, 42);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[track_caller]
 pub fn spawn<F>(future: F) -> Task<F::Output>

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 /// Suspends the task for exactly one iteration: everything that is ready runs first. CB-24.
 ///
 /// ```
-/// use loopbind_runtime::{run, spawn, yield_now};
+/// use loopbind::{run, spawn, yield_now};
 /// # use std::{cell::RefCell, rc::Rc};
 ///
 /// let trace = Rc::new(RefCell::new(Vec::new()));
@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 ///     log.borrow_mut().push("after");
 /// })?;
 /// assert_eq!(*trace.borrow(), ["before", "other", "after"]);
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn yield_now() -> impl Future<Output = ()> {
     YieldNow { yielded: false }

@@ -17,7 +17,7 @@ use super::sleep::{Sleep, sleep_until};
 /// per iteration.
 ///
 /// ```
-/// use loopbind_runtime::{EventLoop, time};
+/// use loopbind::{EventLoop, time};
 /// use std::time::Duration;
 ///
 /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
@@ -27,7 +27,7 @@ use super::sleep::{Sleep, sleep_until};
 ///     let second = ticks.tick().await;
 ///     assert_eq!(second - first, Duration::from_secs(2));
 /// })?;
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn interval(period: Duration) -> Interval {
     Interval { period, missed: MissedTick::Burst, next: None }

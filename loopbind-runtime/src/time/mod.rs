@@ -33,7 +33,7 @@ pub fn now() -> Instant {
 /// Dropped on the way, it leaves the clock where it had got to.
 ///
 /// ```
-/// use loopbind_runtime::{EventLoop, spawn, time};
+/// use loopbind::{EventLoop, spawn, time};
 /// use std::time::Duration;
 ///
 /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
@@ -43,9 +43,9 @@ pub fn now() -> Instant {
 ///     assert!(!nap.is_finished());
 ///     time::advance(Duration::from_secs(1)).await?;
 ///     assert!(nap.is_finished());
-///     Ok::<(), loopbind_runtime::LoopError>(())
+///     Ok::<(), loopbind::LoopError>(())
 /// })??;
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub async fn advance(by: Duration) -> Result<(), LoopError> {
     let target = Engine::with_running(|engine| {

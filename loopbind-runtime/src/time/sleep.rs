@@ -21,13 +21,13 @@ use super::alarm::Alarm;
 /// Dropping it takes its timer back.
 ///
 /// ```
-/// use loopbind_runtime::{run, sleep};
+/// use loopbind::{run, sleep};
 /// use std::time::{Duration, Instant};
 ///
 /// let began = Instant::now();
 /// run(sleep(Duration::from_millis(3)))?;
 /// assert!(began.elapsed() >= Duration::from_millis(3));
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { alarm: Alarm::after(duration), stage: Stage::New }

@@ -24,14 +24,14 @@ use super::alarm::Alarm;
 /// Dropping it drops `future`.
 ///
 /// ```
-/// use loopbind_runtime::{run, time::Elapsed, timeout};
+/// use loopbind::{run, time::Elapsed, timeout};
 /// use std::{future::{pending, ready}, time::Duration};
 ///
 /// run(async {
 ///     assert_eq!(timeout(Duration::ZERO, ready(1)).await, Ok(1));
 ///     assert_eq!(timeout(Duration::from_millis(1), pending::<()>()).await, Err(Elapsed));
 /// })?;
-/// # Ok::<(), loopbind_runtime::LoopError>(())
+/// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
     Timeout { future: Some(future), alarm: Alarm::after(limit) }
