@@ -1,0 +1,192 @@
+//! What several test files share: a record of an order of events, values that say when they are
+//! dropped, and cases that need a process of their own.
+
+#![allow(dead_code)] // Each file uses its share of this.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use loopbind::EventLoop;
+
+/// What happened, in order, on whatever thread. Clones write to the same record.
+#[derive(Clone, Default)]
+pub(crate) struct Trace {
+    events: Arc<Mutex<Vec<String>>>,
+}
+
+impl Trace {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn events(&self) -> MutexGuard<'_, Vec<String>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, event: impl Into<String>) {
+        let event = event.into();
+        self.events().push(event);
+    }
+
+    /// A callback that notes `event`.
+    pub(crate) fn noting(&self, event: &'static str) -> impl FnOnce() + use<> {
+        let trace = self.clone();
+        move || trace.note(event)
+    }
+
+    /// A value that notes `"<name> dropped"` when it is.
+    pub(crate) fn probe(&self, name: impl Into<String>) -> Probe {
+        Probe { trace: self.clone(), name: name.into(), home: std::thread::current().id() }
+    }
+
+    /// The events so far; the record is empty afterwards.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.events())
+    }
+
+    /// Exactly these events happened since the last look, in this order.
+    #[track_caller]
+    pub(crate) fn assert(&self, expected: &[&str]) {
+        assert_eq!(self.take(), expected);
+    }
+}
+
+/// Notes its own drop; and that it happened elsewhere, where it did.
+pub(crate) struct Probe {
+    trace: Trace,
+    name: String,
+    home: ThreadId,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        assert_eq!(std::thread::current().id(), self.home, "{} is dropped elsewhere", self.name);
+        self.trace.note(format!("{} dropped", self.name));
+    }
+}
+
+/// Calls its closure when dropped.
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
+
+pub(crate) fn on_drop<F: FnOnce()>(call: F) -> OnDrop<F> {
+    OnDrop(Some(call))
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
+/// The text of the panic that `body` ends with.
+#[track_caller]
+pub(crate) fn panic_of<R>(body: impl FnOnce() -> R) -> String {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(_) => panic!("it did not panic"),
+        Err(payload) => text_of(&*payload),
+    }
+}
+
+/// The text a panic was given.
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "(not text)".to_owned(),
+    }
+}
+
+/// Panics with its text when dropped, unless the thread is panicking already.
+pub(crate) struct Bomb(pub(crate) &'static str);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("{}", self.0);
+        }
+    }
+}
+
+/// One turn that does not wait; gives how many entries ran.
+#[track_caller]
+pub(crate) fn turn(event_loop: &EventLoop) -> usize {
+    event_loop.turn(Some(Duration::ZERO)).unwrap().polled
+}
+
+/// A loop whose clock stands still until nothing else can happen.
+pub(crate) fn virtual_loop() -> EventLoop {
+    EventLoop::builder().virtual_time(true).build().unwrap()
+}
+
+/// Notes what goes to the exception handler: `"<message>: <the panic's text>"`.
+pub(crate) fn note_reports(event_loop: &EventLoop, trace: &Trace) {
+    let trace = trace.clone();
+    event_loop.set_exception_handler(Some(Box::new(move |_, context| {
+        let panic = context.panic.as_ref();
+        let panic = panic.map(|payload| format!(": {}", payload.message().unwrap_or("(not text)")));
+        trace.note(format!("{}{}", context.message, panic.unwrap_or_default()));
+    })));
+}
+
+const CASE: &str = "LOOPBIND_TEST_CASE";
+
+/// Runs `body` in a process of its own, in which nothing else runs, and gives what came of it.
+/// `test` is the name of the test that calls this: it is run again there, and comes here again.
+pub(crate) fn in_child(test: &str, body: impl FnOnce()) -> Option<Output> {
+    in_child_with(test, &[], body)
+}
+
+/// The same, with these variables in the child's environment.
+pub(crate) fn in_child_with(
+    test: &str,
+    environment: &[(&str, &str)],
+    body: impl FnOnce(),
+) -> Option<Output> {
+    if std::env::var_os(CASE).is_some_and(|case| case == test) {
+        limit_lifetime();
+        body();
+        return None;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(CASE, test)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    Some(child)
+}
+
+/// As `in_child`, where the body is to end well.
+#[track_caller]
+pub(crate) fn in_good_child(test: &str, body: impl FnOnce()) {
+    if let Some(output) = in_child(test, body) {
+        assert!(output.status.success(), "{}", said(&output));
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(out.contains("1 passed"), "{test}: is this the test's name?\n{out}");
+    }
+}
+
+/// How a child ended and what it said, for messages.
+pub(crate) fn said(output: &Output) -> String {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n--- stdout\n{out}\n--- stderr\n{err}", output.status)
+}
+
+/// A process that hangs is ended by the system, and its parent sees the signal.
+pub(crate) fn limit_lifetime() {
+    #[cfg(unix)]
+    {
+        unsafe extern "C" {
+            fn alarm(seconds: std::ffi::c_uint) -> std::ffi::c_uint;
+        }
+        // SAFETY: no preconditions; without a handler the signal ends the process.
+        unsafe { alarm(60) };
+    }
+}
