@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 7] = [
     &["error", "ids", "panic", "clock", "current", "sys", "sync"],
     &["inbox", "ready", "timers"],
-    &["task"],
+    &["reactor", "task"],
     &["engine"],
     &["binding"],
     &["event_loop"],
-    &["time"],
+    &["io", "net", "process", "signal", "time"],
 ];
 
 /// What rooms take from the crate's root, and the floor it comes from; the rest of such names stand

@@ -17,6 +17,7 @@ mod inbox;
 mod ready;
 mod timers;
 // 2: who is waiting.
+mod reactor;
 pub mod task;
 // 3: one loop.
 mod engine;
@@ -25,6 +26,7 @@ mod binding;
 // 5: the public loop.
 mod event_loop;
 // 6: things to await.
+pub mod io;
 pub mod time;
 
 pub use binding::Bound;
@@ -36,7 +38,9 @@ pub use event_loop::{
     set_event_loop, spawn_blocking, thread,
 };
 pub use ids::{LoopId, TaskId};
+pub use io::Async;
 pub use panic::PanicPayload;
+pub use reactor::Watch;
 pub use task::{
     AbortOnDrop, ExceptionContext, Join, Task, TaskBuilder, TaskError, TaskInfo, TaskState, spawn,
     yield_now,

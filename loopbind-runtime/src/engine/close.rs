@@ -33,9 +33,13 @@ impl Engine {
         self.home.close_inbox();
         let mut late = 0;
         // Destructors may cancel, wake, schedule and start: go round until nothing comes of it.
-        while self.drop_callbacks() | self.home.drop_oldest() | self.drop_late(&mut late) {}
+        while self.drop_callbacks()
+            | self.home.drop_oldest()
+            | self.drop_late(&mut late)
+            | self.reactor.clear()
+        {}
         // Every descriptor goes back; who is about to ring finds the bell gone.
-        self.driver.take();
+        self.reactor.close();
         self.home.remove_bell();
         local.phase.set(Phase::Closed);
         if let Some(registrar) = self.registrar.take() {

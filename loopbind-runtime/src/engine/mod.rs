@@ -26,14 +26,14 @@ use crate::current;
 use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::PanicPayload;
+use crate::reactor::Reactor;
 use crate::sys::{self, Driver};
 use crate::task::{Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
     pub(crate) home: LocalHome,
     pub(crate) alarms: Rc<Alarms>,
-    /// Gone once the loop is closed.
-    driver: RefCell<Option<Driver>>,
+    pub(crate) reactor: Rc<Reactor>,
     event_interval: usize,
     /// Entries that ran since the last look.
     since_look: Cell<usize>,
@@ -98,10 +98,11 @@ impl Engine {
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
         let home = LocalHome::new(settings.name.map(String::into_boxed_str), bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
+        let reactor = Rc::new(Reactor::new(home.clone(), driver));
         let engine = Rc::new_cyclic(|me| Engine {
             home,
             alarms: Rc::new(Alarms::new(Clock::new(kind))),
-            driver: RefCell::new(Some(driver)),
+            reactor,
             event_interval: settings.event_interval,
             since_look: Cell::new(0),
             shuffle: settings.shuffle.map(Cell::new),
@@ -173,7 +174,7 @@ impl Engine {
             callbacks: counts.callbacks.get(),
             remote_wakes: counts.remote_wakes.get(),
             timers_fired: self.alarms.fired(),
-            io_events: 0,
+            io_events: self.reactor.events(),
             tasks_alive: counts.alive.get(),
             tasks_spawned: counts.spawned.get(),
             busy: counts.busy.get(),

@@ -6,7 +6,8 @@
 //! 2. **Look.** Time passes and the world outside is seen here only. With nothing ready, the loop
 //!    sleeps until a post or a timer; with work ready it does not sleep, and most iterations skip
 //!    the look altogether: it is due after `event_interval` entries. Nothing is paid for what cannot
-//!    be seen: without timers no clock is read, without sources no system call made.
+//!    be seen: without timers no clock is read, without sources no system call made. What was seen of
+//!    descriptors joins the queue.
 //! 3. **Timers** that are due, by the last reading of the clock, join the queue.
 //! 4. **Batch.** What is in the queue *now* runs, one entry after the other. What that adds waits
 //!    for the next iteration, so that no task and no callback can starve the others, the timers or
@@ -67,21 +68,24 @@ impl Engine {
 
     fn look(&self, patience: Patience) -> io::Result<()> {
         self.since_look.set(0);
-        if self.is_idle() {
-            self.sleep(patience)?;
-            self.home.take_in();
+        let slept = self.is_idle() && self.sleep(patience)?;
+        if !slept && self.reactor.has_sources() {
+            self.reactor.look(Some(Duration::ZERO))?;
         }
+        self.home.take_in();
+        self.reactor.deliver();
         if !self.alarms.is_empty() {
             self.alarms.clock.read();
         }
         Ok(())
     }
 
-    fn sleep(&self, patience: Patience) -> io::Result<()> {
+    /// With nothing to run, waits for something, and looks while it does. False: it did not.
+    fn sleep(&self, patience: Patience) -> io::Result<bool> {
         let clock = &self.alarms.clock;
         let next = self.alarms.next().filter(|&at| at != NEVER);
         let patience = match patience {
-            Patience::Not => return Ok(()),
+            Patience::Not => return Ok(false),
             Patience::UpTo(limit) => Some(limit),
             Patience::Forever => None,
         };
@@ -92,14 +96,14 @@ impl Engine {
             let until = patience.map(|limit| clock::after(clock.last(), limit));
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
                 clock.move_to(at);
-                return Ok(());
+                return Ok(false);
             }
             patience
         } else {
             let now = next.map(|_| clock.read());
             let left = next.zip(now).map(|(at, now)| at.saturating_sub(now));
             match left {
-                Some(..=0) => return Ok(()),
+                Some(..=0) => return Ok(false),
                 left => match (left.map(|ticks| Duration::from_nanos(ticks as u64)), patience) {
                     (Some(left), Some(limit)) => Some(left.min(limit)),
                     (left, limit) => left.or(limit),
@@ -109,21 +113,18 @@ impl Engine {
         self.park(limit)
     }
 
-    /// Sleeps until somebody posts, or `limit` is over.
-    fn park(&self, limit: Option<Duration>) -> io::Result<()> {
+    /// Sleeps until somebody posts, something is seen, or `limit` is over.
+    fn park(&self, limit: Option<Duration>) -> io::Result<bool> {
         if !self.home.park() {
-            return Ok(());
+            return Ok(false);
         }
         let began = Instant::now();
         let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
         let limit = limit.into_iter().chain(watchdog).min();
-        let slept = match &mut *self.driver.borrow_mut() {
-            Some(driver) => driver.sleep(limit),
-            None => Ok(()),
-        };
+        let looked = self.reactor.look(limit);
         self.home.unpark();
         self.meters.parked.set(self.meters.parked.get() + began.elapsed());
-        slept
+        looked.map(|()| true)
     }
 
     fn batch(&self) -> usize {

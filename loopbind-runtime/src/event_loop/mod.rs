@@ -5,6 +5,7 @@ mod builder;
 pub(crate) mod entry;
 mod handle;
 mod lookup;
+mod readiness;
 mod remote;
 mod run;
 mod runner;

@@ -1,0 +1,238 @@
+//! Who waits for which descriptor.
+//!
+//! A descriptor is registered once, under a key with a generation in it, so that an event that was
+//! on its way when its descriptor was closed never reaches the slot's next tenant. There are two
+//! kinds of tenants: a [`Source`] tries first, believes what it saw, and waits for edges; a
+//! [`Watch`] is a callback for as long as its descriptor is ready.
+
+mod source;
+mod watch;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use source::SourceState;
+pub(crate) use source::{Direction, Source};
+pub use watch::Watch;
+use watch::WatchState;
+
+use crate::LoopError;
+use crate::ids::LoopId;
+use crate::sys::{Driver, Event, Interest};
+use crate::task::LocalHome;
+
+/// A loop's view of the outside, shared with everything that is registered there.
+pub(crate) struct Reactor {
+    home: LocalHome,
+    /// Gone once the loop is closed.
+    driver: RefCell<Option<Driver>>,
+    slots: RefCell<Slots>,
+    seen: RefCell<Vec<Event>>,
+    events: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    tenant: Option<Tenant>,
+}
+
+#[derive(Clone)]
+enum Tenant {
+    Source(Rc<SourceState>),
+    Watch(Rc<WatchState>),
+}
+
+/// Names one registration: slot and generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    fn new(slot: u32, generation: u32) -> Self {
+        // The slot counts from one: the bell has zero.
+        Key(u64::from(generation) << 32 | u64::from(slot + 1))
+    }
+
+    fn slot(self) -> usize {
+        (self.0 as u32 - 1) as usize
+    }
+
+    fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl Slots {
+    fn insert(&mut self, tenant: Tenant) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let place = &mut self.slots[slot as usize];
+        place.tenant = Some(tenant);
+        Key::new(slot, place.generation)
+    }
+
+    fn get(&self, key: Key) -> Option<Tenant> {
+        let slot = self.slots.get(key.slot())?;
+        if slot.generation == key.generation() { slot.tenant.clone() } else { None }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Tenant> {
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation != key.generation() {
+            return None;
+        }
+        let tenant = slot.tenant.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.slot() as u32);
+        Some(tenant)
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}
+
+impl Reactor {
+    pub(crate) fn new(home: LocalHome, driver: Driver) -> Self {
+        Reactor {
+            home,
+            driver: RefCell::new(Some(driver)),
+            slots: RefCell::default(),
+            seen: RefCell::default(),
+            events: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn id(&self) -> LoopId {
+        self.home.id
+    }
+
+    /// Whether there is anything a look could see.
+    pub(crate) fn has_sources(&self) -> bool {
+        self.slots.borrow().len() > 0
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events.get()
+    }
+
+    /// One look, after sleeping for at most `timeout`. [`deliver`](Reactor::deliver) says what was
+    /// seen.
+    pub(crate) fn look(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match &*self.driver.borrow() {
+            Some(driver) => driver.wait(timeout, &mut self.seen.borrow_mut()),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the tenants what was seen of their descriptors.
+    pub(crate) fn deliver(&self) {
+        if self.seen.borrow().is_empty() {
+            return;
+        }
+        let mut seen = self.seen.take();
+        self.events.set(self.events.get() + seen.len() as u64);
+        for event in seen.drain(..) {
+            // Looked up for each event: what one of them runs may have changed the table. A tenant
+            // that left, and one that came instead, have other keys.
+            let tenant = self.slots.borrow().get(Key(event.key));
+            match tenant {
+                Some(Tenant::Source(source)) => source.deliver(event, &self.home),
+                Some(Tenant::Watch(watch)) => watch.deliver(event, &self.home),
+                None => {}
+            }
+        }
+        // The allocation is kept, unless somebody looked meanwhile.
+        let mut place = self.seen.borrow_mut();
+        if place.is_empty() {
+            *place = seen;
+        }
+    }
+
+    fn register(&self, fd: BorrowedFd<'_>, tenant: Tenant, interest: Interest) -> io::Result<Key> {
+        let driver = self.driver.borrow();
+        let driver = driver.as_ref().ok_or(LoopError::Closed)?;
+        let key = self.slots.borrow_mut().insert(tenant);
+        match driver.add(fd, key.0, interest) {
+            Ok(()) => Ok(key),
+            Err(error) => {
+                // Out of the table first, whatever the system says.
+                let tenant = self.slots.borrow_mut().remove(key);
+                drop(tenant);
+                Err(error)
+            }
+        }
+    }
+
+    fn modify(&self, fd: BorrowedFd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+        let driver = self.driver.borrow();
+        driver.as_ref().ok_or(LoopError::Closed)?.modify(fd, key.0, interest)
+    }
+
+    /// Out of the table, and out of the system's before the descriptor is closed.
+    fn deregister(&self, fd: BorrowedFd<'_>, key: Key) {
+        let tenant = self.slots.borrow_mut().remove(key);
+        if tenant.is_some() && !self.home.is_inherited() {
+            if let Some(driver) = &*self.driver.borrow() {
+                // The descriptor may be gone behind our back; the key is, in any case.
+                let _ = driver.remove(fd);
+            }
+        }
+        drop(tenant);
+    }
+
+    /// The watch on the descriptor of this number, if there is one.
+    fn watch_on(&self, fd: RawFd) -> Option<Rc<WatchState>> {
+        self.slots.borrow().slots.iter().find_map(|slot| match &slot.tenant {
+            Some(Tenant::Watch(watch)) if watch.number() == fd => Some(Rc::clone(watch)),
+            _ => None,
+        })
+    }
+
+    /// Gives everything back: the loop is closed. False: there was nothing.
+    pub(crate) fn clear(&self) -> bool {
+        let slots = self.slots.take();
+        let mut found = false;
+        for tenant in slots.slots.into_iter().filter_map(|slot| slot.tenant) {
+            found = true;
+            match tenant {
+                Tenant::Source(source) => source.evict(),
+                Tenant::Watch(watch) => watch.evict(),
+            }
+        }
+        found
+    }
+
+    pub(crate) fn close(&self) {
+        let driver = self.driver.take();
+        drop(driver);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_key_finds_nobody() {
+        let mut slots = Slots::default();
+        let first = slots.insert(Tenant::Source(Rc::default()));
+        assert!(slots.get(first).is_some() && slots.len() == 1);
+        assert!(slots.remove(first).is_some());
+        let second = slots.insert(Tenant::Source(Rc::default()));
+        assert_eq!(second.slot(), first.slot(), "the slot is used again");
+        assert!(slots.get(first).is_none() && slots.remove(first).is_none());
+        assert!(slots.get(second).is_some());
+    }
+}

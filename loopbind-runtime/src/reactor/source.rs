@@ -1,0 +1,189 @@
+//! A descriptor whose owner tries first, and waits only when told to.
+//!
+//! What was seen last is believed until the system says `WouldBlock`: no call is made to ask what
+//! the next call will say. The registration is made when there is first something to wait for, on
+//! the loop that polls, and edge-triggered: an edge that comes between a try and the registration is
+//! reported by the registration itself.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::{Key, Reactor, Tenant};
+use crate::panic::caught;
+use crate::sys::{Event, Interest};
+use crate::task::{ExceptionContext, LocalHome};
+
+/// Wakers kept for a direction. More than that are tasks that wait no longer: all are woken, and who
+/// still waits comes again.
+const MOST_WAITERS: usize = 32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// A descriptor's standing with the loop it is polled on.
+#[derive(Default)]
+pub(crate) struct Source {
+    state: Rc<SourceState>,
+}
+
+#[derive(Default)]
+pub(super) struct SourceState {
+    read: Side,
+    write: Side,
+    /// The other side will write no more.
+    last: Cell<bool>,
+    place: RefCell<Option<(Rc<Reactor>, Key)>>,
+}
+
+#[derive(Default)]
+struct Side {
+    /// The last try said `WouldBlock`, and nothing came since.
+    exhausted: Cell<bool>,
+    waiters: RefCell<Vec<Waker>>,
+}
+
+impl Side {
+    fn wake(&self, home: Option<&LocalHome>) {
+        self.exhausted.set(false);
+        // Out first: wakers are user code.
+        let waiters = self.waiters.take();
+        for waker in waiters {
+            let woken = caught(move || waker.wake());
+            if let (Err(payload), Some(home)) = (woken, home) {
+                let context = ExceptionContext::panicked("exception in a waker", payload);
+                home.local().report(context);
+            }
+        }
+    }
+
+    fn wait(&self, waker: &Waker) {
+        if self.waiters.borrow().iter().any(|known| known.will_wake(waker)) {
+            return;
+        }
+        let waker = waker.clone();
+        let surplus = {
+            let mut waiters = self.waiters.borrow_mut();
+            let surplus =
+                if waiters.len() < MOST_WAITERS { Vec::new() } else { waiters.split_off(0) };
+            waiters.push(waker);
+            surplus
+        };
+        for waker in surplus {
+            waker.wake();
+        }
+    }
+
+    fn has_waiters(&self) -> bool {
+        !self.waiters.borrow().is_empty()
+    }
+}
+
+impl SourceState {
+    fn side(&self, direction: Direction) -> &Side {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    pub(super) fn deliver(&self, event: Event, home: &LocalHome) {
+        if event.last {
+            self.last.set(true);
+        }
+        if event.readable {
+            self.read.wake(Some(home));
+        }
+        if event.writable {
+            self.write.wake(Some(home));
+        }
+    }
+
+    /// The loop is closed: who waited is woken, and finds out by its next try.
+    pub(super) fn evict(&self) {
+        let place = self.place.take();
+        self.read.wake(None);
+        self.write.wake(None);
+        drop(place);
+    }
+}
+
+impl Source {
+    /// Tries `op`, and where it would block leaves `cx` to be woken when it may not.
+    pub(crate) fn poll_io<R>(
+        &self,
+        reactor: impl FnOnce() -> io::Result<Rc<Reactor>>,
+        fd: BorrowedFd<'_>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let side = self.state.side(direction);
+        while !side.exhausted.get() {
+            match op() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => side.exhausted.set(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        match reactor().and_then(|reactor| self.settle_on(&reactor, fd)) {
+            Ok(()) => {
+                side.wait(cx.waker());
+                Poll::Pending
+            }
+            Err(error) => {
+                // Not registered: nothing would come. The next poll tries again.
+                side.exhausted.set(false);
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// A read that filled less than it could have has read everything, unless the end came too: the
+    /// next one would block, and need not be tried.
+    pub(crate) fn came_short(&self) {
+        if !self.state.last.get() {
+            self.state.read.exhausted.set(true);
+        }
+    }
+
+    /// Registered on `reactor` from here on, and nowhere else.
+    fn settle_on(&self, reactor: &Rc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let place = self.state.place.borrow().clone();
+        if let Some((known, key)) = place {
+            if Rc::ptr_eq(&known, reactor) {
+                return Ok(());
+            }
+            if self.state.read.has_waiters() || self.state.write.has_waiters() {
+                return Err(io::Error::other(format!(
+                    "somebody waits for this descriptor on event loop {}: await it there, or end that \
+                     wait before it is used on event loop {}",
+                    known.id().get(),
+                    reactor.id().get(),
+                )));
+            }
+            known.deregister(fd, key);
+            self.state.place.take();
+        }
+        let tenant = Tenant::Source(Rc::clone(&self.state));
+        let key = reactor.register(fd, tenant, Interest::Edges)?;
+        self.state.place.replace(Some((Rc::clone(reactor), key)));
+        Ok(())
+    }
+
+    /// To be called before the descriptor is closed, or given away.
+    pub(crate) fn leave(&self, fd: BorrowedFd<'_>) {
+        if let Some((reactor, key)) = self.state.place.take() {
+            reactor.deregister(fd, key);
+        }
+        for side in [&self.state.read, &self.state.write] {
+            let waiters = side.waiters.take();
+            drop(waiters);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A callback for as long as a descriptor is ready: asyncio's `add_reader` and `add_writer`.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::rc::Rc;
+
+use super::source::Direction;
+use super::{Key, Reactor, Tenant};
+use crate::panic::discard;
+use crate::sys::{Event, Interest};
+use crate::task::LocalHome;
+
+/// A descriptor that is watched: dropping this ends the watch.
+///
+/// Where another `add_reader` or `add_writer` for the same descriptor and direction replaced it, it
+/// does nothing any more. IO-01.
+#[must_use = "dropping it removes the watch"]
+pub struct Watch {
+    state: Rc<WatchState>,
+    direction: Direction,
+    callback: Rc<Callback>,
+    detached: bool,
+}
+
+/// One descriptor's registration, for both directions.
+pub(super) struct WatchState {
+    fd: Box<dyn AsFd>,
+    place: Cell<Option<Key>>,
+    reactor: RefCell<Option<Rc<Reactor>>>,
+    reader: RefCell<Option<Rc<Callback>>>,
+    writer: RefCell<Option<Rc<Callback>>>,
+}
+
+struct Callback {
+    /// Out while it runs.
+    call: RefCell<Option<Box<dyn FnMut()>>>,
+    over: Cell<bool>,
+}
+
+impl Callback {
+    fn run(self: &Rc<Self>) {
+        // Put back also by a panic: the watch goes on, as asyncio's does.
+        struct Return<'a>(&'a Callback, Option<Box<dyn FnMut()>>);
+        impl Drop for Return<'_> {
+            fn drop(&mut self) {
+                if !self.0.over.get() {
+                    self.0.call.replace(self.1.take());
+                }
+            }
+        }
+        if self.over.get() {
+            return;
+        }
+        let Some(call) = self.call.take() else { return };
+        let mut out = Return(self, Some(call));
+        if let Some(call) = &mut out.1 {
+            call();
+        }
+    }
+
+    fn end(&self) {
+        self.over.set(true);
+        let call = self.call.take();
+        drop(call);
+    }
+}
+
+impl WatchState {
+    pub(super) fn number(&self) -> RawFd {
+        self.fd.as_fd().as_raw_fd()
+    }
+
+    fn side(&self, direction: Direction) -> &RefCell<Option<Rc<Callback>>> {
+        match direction {
+            Direction::Read => &self.reader,
+            Direction::Write => &self.writer,
+        }
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        match (self.reader.borrow().is_some(), self.writer.borrow().is_some()) {
+            (true, true) => Some(Interest::ReadableAndWritable),
+            (true, false) => Some(Interest::Readable),
+            (false, true) => Some(Interest::Writable),
+            (false, false) => None,
+        }
+    }
+
+    /// Each ready direction's callback joins the queue. One that ends before its turn is not called.
+    pub(super) fn deliver(&self, event: Event, home: &LocalHome) {
+        for (seen, side) in [(event.readable, &self.reader), (event.writable, &self.writer)] {
+            let callback = side.borrow().clone();
+            if let (true, Some(callback)) = (seen, callback) {
+                home.queue(home.callback(move || callback.run()));
+            }
+        }
+    }
+
+    pub(super) fn evict(&self) {
+        self.place.set(None);
+        let reactor = self.reactor.take();
+        for side in [&self.reader, &self.writer] {
+            if let Some(callback) = side.take() {
+                callback.over.set(true);
+                discard(callback.call.take());
+            }
+        }
+        drop(reactor);
+    }
+
+    /// Tells the system what is watched now.
+    fn update(&self) -> io::Result<()> {
+        let (Some(key), Some(reactor)) = (self.place.get(), self.reactor.borrow().clone()) else {
+            return Ok(());
+        };
+        match self.interest() {
+            Some(interest) => reactor.modify(self.fd.as_fd(), key, interest),
+            None => {
+                self.place.set(None);
+                self.reactor.take();
+                reactor.deregister(self.fd.as_fd(), key);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Reactor {
+    /// Has `call` called while `fd` is ready in `direction`, at each look.
+    pub(crate) fn watch(
+        self: &Rc<Self>,
+        fd: impl AsFd + 'static,
+        direction: Direction,
+        call: impl FnMut() + 'static,
+    ) -> io::Result<Watch> {
+        let callback =
+            Rc::new(Callback { call: RefCell::new(Some(Box::new(call))), over: Cell::new(false) });
+        let number = fd.as_fd().as_raw_fd();
+        let state = match self.watch_on(number) {
+            Some(known) => {
+                let replaced = known.side(direction).replace(Some(Rc::clone(&callback)));
+                if let Err(error) = known.update() {
+                    known.side(direction).replace(replaced);
+                    return Err(error);
+                }
+                if let Some(replaced) = replaced {
+                    replaced.end();
+                }
+                known
+            }
+            None => {
+                let state = Rc::new(WatchState {
+                    fd: Box::new(fd),
+                    place: Cell::new(None),
+                    reactor: RefCell::new(Some(Rc::clone(self))),
+                    reader: RefCell::new(None),
+                    writer: RefCell::new(None),
+                });
+                state.side(direction).replace(Some(Rc::clone(&callback)));
+                let interest = match direction {
+                    Direction::Read => Interest::Readable,
+                    Direction::Write => Interest::Writable,
+                };
+                let key =
+                    self.register(state.fd.as_fd(), Tenant::Watch(Rc::clone(&state)), interest)?;
+                state.place.set(Some(key));
+                state
+            }
+        };
+        Ok(Watch { state, direction, callback, detached: false })
+    }
+}
+
+impl Watch {
+    /// Lets the watch go on until the loop is closed, or another replaces it.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    /// The descriptor that is watched.
+    pub fn get_ref(&self) -> BorrowedFd<'_> {
+        self.state.fd.as_fd()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.detached || self.callback.over.get() {
+            return;
+        }
+        let ours = self.state.side(self.direction).take();
+        // Fails for a descriptor that was closed behind our back: it is watched no more, then.
+        let _ = self.state.update();
+        self.callback.end();
+        drop(ours);
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("fd", &self.state.number())
+            .field("direction", &self.direction)
+            .field("over", &self.callback.over.get())
+            .finish()
+    }
+}
