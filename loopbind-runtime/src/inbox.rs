@@ -51,6 +51,12 @@ impl Inbox {
         is_node(self.head.load(Ordering::Relaxed))
     }
 
+    /// Nothing to see to: no mail, and nobody who sleeps. One load.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.head.load(Ordering::Relaxed).is_null()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.head.load(Ordering::Acquire) == CLOSED
     }

@@ -33,7 +33,7 @@ pub use binding::Bound;
 pub use engine::{Metrics, UnhandledPanic};
 pub use error::LoopError;
 pub use event_loop::{
-    BlockingTask, Builder, EventLoop, Handle, LoopHandle, RemoteTask, Runner, TimerHandle, Turn,
+    BlockingTask, Builder, Drive, DriveWith, EventLoop, Handle, Host, LoopHandle, RemoteTask, Runner, TimerHandle, Turn,
     get_bound_loop, get_event_loop, get_running_loop, main_loop, new_event_loop, run,
     set_event_loop, spawn_blocking, thread,
 };

@@ -8,10 +8,12 @@ mod running;
 mod settings;
 mod turn;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use alarms::{Alarms, Due};
@@ -34,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) home: LocalHome,
     pub(crate) alarms: Rc<Alarms>,
     pub(crate) reactor: Rc<Reactor>,
+    /// The reactor's descriptor, once a host has it: it lives as long as the engine from then on.
+    lent: OnceCell<Rc<OwnedFd>>,
     event_interval: usize,
     /// Entries that ran since the last look.
     since_look: Cell<usize>,
@@ -103,6 +107,7 @@ impl Engine {
             home,
             alarms: Rc::new(Alarms::new(Clock::new(kind))),
             reactor,
+            lent: OnceCell::new(),
             event_interval: settings.event_interval,
             since_look: Cell::new(0),
             shuffle: settings.shuffle.map(Cell::new),
@@ -156,6 +161,23 @@ impl Engine {
 
     pub(crate) fn now(&self) -> Instant {
         self.alarms.clock.instant(self.alarms.clock.read())
+    }
+
+    /// Lends the descriptor that is readable when the loop has something to see to, and has whoever
+    /// sleeps on it woken from now on.
+    pub(crate) fn lend(&self) -> Result<BorrowedFd<'_>, LoopError> {
+        let fd = match self.lent.get() {
+            Some(fd) => fd,
+            None => {
+                let fd = self.reactor.lend().ok_or(LoopError::Closed)?;
+                self.lent.get_or_init(|| fd)
+            }
+        };
+        let local = self.home.local();
+        if !local.hosted.replace(true) && !current::is_running(Arc::as_ptr(&self.home)) {
+            self.home.park();
+        }
+        Ok(fd.as_fd())
     }
 
     pub(crate) fn watch(&self, until: Option<Instant>) {

@@ -35,6 +35,10 @@ impl Drop for Running {
         local.stopping.set(false);
         if !self.hold.home.is_inherited() {
             self.hold.home.set_running(false);
+            if local.hosted.get() {
+                // With mail in the box it fails, and `next_deadline` says so.
+                self.hold.home.park();
+            }
         }
     }
 }
@@ -57,6 +61,7 @@ impl Engine {
         self.check_can_run()?;
         let hold = self.hold().ok_or(LoopError::Closed)?;
         self.home.set_running(true);
+        self.home.unpark();
         // RUN-16: the first iteration looks, however little there is to run before.
         self.since_look.set(self.event_interval);
         let entered = current::enter(std::sync::Arc::as_ptr(&self.home));

@@ -69,7 +69,8 @@ impl Engine {
     fn look(&self, patience: Patience) -> io::Result<()> {
         self.since_look.set(0);
         let slept = self.is_idle() && self.sleep(patience)?;
-        if !slept && self.reactor.has_sources() {
+        // A host sees the bell for as long as nobody looked.
+        if !slept && (self.reactor.has_sources() || self.home.local().hosted.get()) {
             self.reactor.look(Some(Duration::ZERO))?;
         }
         self.home.take_in();

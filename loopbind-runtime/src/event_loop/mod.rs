@@ -2,7 +2,9 @@
 
 mod blocking;
 mod builder;
+mod embed;
 pub(crate) mod entry;
+mod group;
 mod handle;
 mod lookup;
 mod readiness;
@@ -11,6 +13,7 @@ mod run;
 mod runner;
 pub(crate) mod test_entry;
 pub mod thread;
+mod watcher;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use blocking::{BlockingTask, spawn_blocking};
 pub use builder::Builder;
+pub use embed::{Drive, DriveWith, Host};
 pub use handle::{Handle, TimerHandle};
 pub use lookup::{
     get_bound_loop, get_event_loop, get_running_loop, main_loop, new_event_loop, set_event_loop,

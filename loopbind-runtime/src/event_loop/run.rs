@@ -16,6 +16,13 @@ pub struct Turn {
     pub more: bool,
 }
 
+/// Whether `stop` was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Yes,
+    No,
+}
+
 impl EventLoop {
     /// Runs the loop until `future` is done, and gives its value.
     ///
@@ -70,19 +77,27 @@ impl EventLoop {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, LoopError> {
-        let engine = self.hold();
-        let running = engine.enter()?;
         let patience = match timeout {
-            _ if engine.home.local().stopping.get() => Patience::Not,
             None => Patience::Forever,
             Some(Duration::ZERO) => Patience::Not,
             Some(limit) => Patience::UpTo(limit),
         };
+        Ok(self.turn_once(patience)?.0)
+    }
+
+    /// One turn, and whether it was told to be the last.
+    pub(super) fn turn_once(&self, patience: Patience) -> Result<(Turn, Stopped), LoopError> {
+        let engine = self.hold();
+        let running = engine.enter()?;
+        let stopping = &engine.home.local().stopping;
+        let patience = if stopping.get() { Patience::Not } else { patience };
         let turned = engine.let_escape().and_then(|()| {
             let polled = engine.turn(patience).map_err(LoopError::Io)?;
             engine.home.check_fork()?;
             engine.let_escape()?;
-            Ok(Turn { polled, more: !engine.is_idle() || engine.home.has_mail() })
+            let more = !engine.is_idle() || engine.home.has_mail();
+            let stopped = if stopping.get() { Stopped::Yes } else { Stopped::No };
+            Ok((Turn { polled, more }, stopped))
         });
         drop(running);
         leave(turned)

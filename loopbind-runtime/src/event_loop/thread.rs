@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 
 use super::runner::Runner;
+pub use super::group::{LoopGroup, per_core};
 use super::{Builder, EventLoop, LoopHandle};
 use crate::binding;
 use crate::error::LoopError;

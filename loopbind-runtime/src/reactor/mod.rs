@@ -10,7 +10,7 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -212,6 +212,11 @@ impl Reactor {
             }
         }
         found
+    }
+
+    /// The descriptor that is readable when a look would see something; `None` once closed.
+    pub(crate) fn lend(&self) -> Option<Rc<OwnedFd>> {
+        self.driver.borrow().as_ref().map(Driver::lend)
     }
 
     pub(crate) fn close(&self) {

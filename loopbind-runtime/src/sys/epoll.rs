@@ -6,7 +6,8 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -25,7 +26,8 @@ const BATCH: usize = 256;
 const BELL: u64 = 0;
 
 pub(crate) struct Driver {
-    epoll: OwnedFd,
+    /// Shared with whoever it is lent to.
+    epoll: Rc<OwnedFd>,
     buffer: RefCell<Vec<epoll::Event>>,
 }
 
@@ -42,7 +44,7 @@ impl Driver {
         let interest = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), interest)?;
         let buffer = RefCell::new(Vec::with_capacity(BATCH));
-        Ok((Driver { epoll, buffer }, Bell { eventfd }))
+        Ok((Driver { epoll: Rc::new(epoll), buffer }, Bell { eventfd }))
     }
 
     /// Looks, after sleeping until something happens, the bell rings, or `timeout` is over. Waking
@@ -80,6 +82,11 @@ impl Driver {
         Ok(())
     }
 
+    /// The descriptor that is readable when a look would see something.
+    pub(crate) fn lend(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.epoll)
+    }
+
     /// Watches `fd` under `key`, which comes back with its events.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(key), flags(interest))?)
@@ -101,12 +108,6 @@ impl Driver {
     }
 }
 
-impl AsFd for Driver {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
-    }
-}
-
 fn flags(interest: Interest) -> epoll::EventFlags {
     use epoll::EventFlags as Flags;
     match interest {
@@ -125,7 +126,8 @@ fn seen(key: u64, flags: epoll::EventFlags) -> Event {
         key,
         readable: over || flags.intersects(Flags::IN | Flags::RDHUP | Flags::PRI),
         writable: over || flags.intersects(Flags::OUT),
-        last: over || flags.intersects(Flags::RDHUP),
+        // A read stops short at urgent data, with more behind it.
+        last: over || flags.intersects(Flags::RDHUP | Flags::PRI),
     }
 }
 
@@ -148,6 +150,7 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::time::Instant;
 
     use super::*;

@@ -2,6 +2,7 @@
 
 mod descriptor;
 mod process;
+mod socket;
 
 #[cfg(target_os = "linux")]
 #[path = "epoll.rs"]
@@ -12,7 +13,11 @@ mod driver;
 
 pub(crate) use descriptor::{check_readable, check_writable, set_nonblocking};
 pub(crate) use driver::{Bell, Driver};
-pub(crate) use process::{forks, is_main_thread, pin_to_core, watch_forks};
+pub(crate) use process::{CAN_PIN, cores, forks, is_main_thread, pin_to_core, watch_forks};
+pub(crate) use socket::{
+    AcceptTrouble, ConnectTrouble, accept, accept_trouble, connect_trouble, identity,
+    peer_credentials, send, send_vectored, take_error,
+};
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

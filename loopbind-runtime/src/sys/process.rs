@@ -98,3 +98,20 @@ pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, message))
     }
 }
+
+/// Whether `pin_to_core` can do anything here.
+pub(crate) const CAN_PIN: bool = cfg!(target_os = "linux");
+
+/// The processors that the calling thread may run on.
+pub(crate) fn cores() -> io::Result<Vec<usize>> {
+    #[cfg(target_os = "linux")]
+    {
+        let allowed = rustix::thread::sched_getaffinity(None)?;
+        let all = 0..rustix::thread::CpuSet::MAX_CPU;
+        Ok(all.filter(|&core| allowed.is_set(core)).collect())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        Ok((0..std::thread::available_parallelism()?.get()).collect())
+    }
+}

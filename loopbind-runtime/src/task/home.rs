@@ -70,6 +70,8 @@ pub(crate) struct Local {
     /// The run ends after this iteration.
     pub(crate) stopping: Cell<bool>,
     pub(crate) debug: Cell<bool>,
+    /// A host sleeps for this loop between its turns, and is to be woken as the loop would be.
+    pub(crate) hosted: Cell<bool>,
     /// Futures that came too late, to be dropped by whoever is closing, one after the other and
     /// not one inside the other.
     pub(crate) late: RefCell<Vec<Box<dyn Any>>>,
@@ -155,13 +157,14 @@ impl Home {
         &self.local
     }
 
-    /// Takes in what other threads have posted, so that it runs before what comes next.
+    /// Takes in what other threads have posted, so that it runs before what comes next. A host that
+    /// waits for this loop is woken: there is something for its next turn.
     ///
     /// # Safety
     /// On the owner's thread.
     #[inline]
     pub(crate) unsafe fn take_in(&self) {
-        if self.inbox.has_mail() {
+        if !self.inbox.is_quiet() {
             // SAFETY: on the owner's thread.
             unsafe { self.sort_mail() }
         }
@@ -169,6 +172,8 @@ impl Home {
 
     #[cold]
     unsafe fn sort_mail(&self) {
+        // The owner is here and awake: parked means that its host is asleep.
+        self.knock();
         for node in self.inbox.take() {
             // SAFETY: what was posted is a header with a reference of the inbox's; on the owner's
             // thread.
@@ -263,6 +268,7 @@ impl LocalHome {
             root: Cell::new(None),
             stopping: Cell::new(false),
             debug: Cell::new(false),
+            hosted: Cell::new(false),
             late: RefCell::new(Vec::new()),
             counts: Counts::default(),
             keeper: Cell::new(None),

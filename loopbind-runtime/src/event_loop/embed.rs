@@ -1,0 +1,168 @@
+//! A loop inside somebody else's: its descriptor, its deadlines, and the loop as a future.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::EventLoop;
+use super::run::Stopped;
+use super::watcher::Watched;
+use crate::engine::Patience;
+use crate::error::LoopError;
+
+/// Turns made in one poll before the host gets its thread back.
+const TURNS_PER_POLL: usize = 8;
+
+/// What a host lends a loop that it drives: its eyes, and its timer.
+///
+/// Both methods are polled, and are `Ready` once what they wait for is there; each poll replaces what
+/// the one before waited for. Readiness that was reported must be reported again only if it is new, or
+/// still there: an edge-triggered reactor and a level-triggered one both fit.
+pub trait Host {
+    /// Waits until `fd`, the loop's, is readable.
+    ///
+    /// # Errors
+    /// The host's; they end the drive.
+    fn poll_readable(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Waits until `at`, on the monotonic clock.
+    fn poll_deadline(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl AsFd for EventLoop {
+    /// The descriptor that is readable when something came from outside: readiness, or posts of other
+    /// threads. [`next_deadline`](EventLoop::next_deadline) tells the rest.
+    ///
+    /// Once lent it lives until the last `EventLoop` value drops, whether the loop is closed or not.
+    ///
+    /// # Panics
+    /// With `Event loop is closed` where the loop was closed before it was ever lent.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::os::fd::AsFd;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let fd = event_loop.as_fd();
+    /// // A host waits for `fd` to be readable, or for `event_loop.next_deadline()`, and calls
+    /// // `event_loop.turn(Some(Duration::ZERO))`.
+    /// # let _ = fd;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[track_caller]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self.hold().lend() {
+            Ok(fd) => fd,
+            Err(error) => error.raise(),
+        }
+    }
+}
+
+impl EventLoop {
+    /// The loop as a future, with the host's own reactor and timer doing the watching: no thread of
+    /// ours. It is done once the loop is stopped.
+    ///
+    /// Each poll makes a few turns and gives the thread back. Inside a turn everything is as in a run:
+    /// lookup finds this loop, and another cannot run. Wake-ups go both ways: what the host's other
+    /// tasks schedule here wakes the host.
+    ///
+    /// A virtual clock does not move while its loop is driven: use `turn` for that.
+    ///
+    /// # Errors
+    /// Those of a run, [`EventLoop::run_forever`]; the host's.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the loop as it is; it may be run, turned or driven again.
+    pub fn drive_with<H: Host>(&self, host: H) -> DriveWith<H> {
+        DriveWith { event_loop: self.clone(), host }
+    }
+
+    /// The loop as a future under any other executor, until it is stopped.
+    ///
+    /// One thread per process, started at the first `drive`, watches the descriptors and deadlines of
+    /// driven loops; [`drive_with`](EventLoop::drive_with) needs none.
+    ///
+    /// # Errors
+    /// Those of a run; [`LoopError::Io`] where the watcher could not be started.
+    ///
+    /// # Cancel safety
+    /// As [`drive_with`](EventLoop::drive_with).
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let inner = event_loop.clone();
+    /// let _task = event_loop.create_task(async move {
+    ///     sleep(Duration::from_millis(1)).await;
+    ///     inner.stop();
+    /// });
+    /// // Any executor will do.
+    /// futures::executor::block_on(event_loop.drive())?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn drive(&self) -> Drive {
+        Drive { driven: self.drive_with(Watched::default()) }
+    }
+}
+
+/// A loop that a host drives: made by [`EventLoop::drive_with`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct DriveWith<H> {
+    event_loop: EventLoop,
+    host: H,
+}
+
+impl<H: Host + Unpin> Future for DriveWith<H> {
+    type Output = Result<(), LoopError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let DriveWith { event_loop, host } = self.get_mut();
+        for _ in 0..TURNS_PER_POLL {
+            let (turn, stopped) = event_loop.turn_once(Patience::Not)?;
+            if stopped == Stopped::Yes {
+                return Poll::Ready(Ok(()));
+            }
+            if turn.more {
+                continue;
+            }
+            let fd = event_loop.hold().lend()?;
+            if let Poll::Ready(seen) = host.poll_readable(fd, cx) {
+                seen?;
+                continue;
+            }
+            match event_loop.next_deadline() {
+                Some(at) if host.poll_deadline(at, cx).is_ready() => {}
+                _ => return Poll::Pending,
+            }
+        }
+        // There is more to do; so has the host.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<H> fmt::Debug for DriveWith<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriveWith").field("event_loop", &self.event_loop).finish_non_exhaustive()
+    }
+}
+
+/// A loop that any executor drives: made by [`EventLoop::drive`].
+#[must_use = "futures do nothing unless awaited"]
+#[derive(Debug)]
+pub struct Drive {
+    driven: DriveWith<Watched>,
+}
+
+impl Future for Drive {
+    type Output = Result<(), LoopError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.driven).poll(cx)
+    }
+}

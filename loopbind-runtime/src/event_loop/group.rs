@@ -1,0 +1,83 @@
+//! One loop per core, each with its own copy of the program.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::LoopHandle;
+use super::thread::{LoopThread, ThreadBuilder};
+use crate::error::LoopError;
+use crate::sys;
+
+/// Threads with a loop each, one per core: made by [`per_core`].
+pub struct LoopGroup<T = ()> {
+    threads: Vec<LoopThread<T>>,
+    handles: Vec<LoopHandle>,
+}
+
+/// Starts a thread for each core that this one may run on, pinned to it, with a loop of its own, and
+/// calls `main` there with the thread's place in the group, from zero.
+///
+/// # Errors
+/// [`LoopError::Io`] where a thread, a loop or a core cannot be had: those that were started are stopped
+/// and waited for.
+///
+/// ```
+/// use loopbind::thread::per_core;
+///
+/// let group = per_core(|index| async move { index })?;
+/// let places: Vec<usize> = group.join().into_iter().map(|outcome| outcome.unwrap()).collect();
+/// assert_eq!(places, (0..places.len()).collect::<Vec<_>>());
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+pub fn per_core<F, Fut>(main: F) -> Result<LoopGroup<Fut::Output>, LoopError>
+where
+    F: Fn(usize) -> Fut + Send + Sync + 'static,
+    Fut: Future + 'static,
+    Fut::Output: Send + 'static,
+{
+    let main = Arc::new(main);
+    let mut group = LoopGroup { threads: Vec::new(), handles: Vec::new() };
+    for (index, core) in sys::cores()?.into_iter().enumerate() {
+        let main = Arc::clone(&main);
+        let builder = ThreadBuilder::new().name(format!("core-{core}"));
+        let builder = if sys::CAN_PIN { builder.core(core) } else { builder };
+        match builder.spawn(move || main(index)) {
+            Ok(thread) => {
+                group.handles.push(thread.handle().clone());
+                group.threads.push(thread);
+            }
+            Err(error) => {
+                group.stop();
+                drop(group.join());
+                return Err(error);
+            }
+        }
+    }
+    Ok(group)
+}
+
+impl<T> LoopGroup<T> {
+    /// The loops, in order of their places.
+    pub fn handles(&self) -> &[LoopHandle] {
+        &self.handles
+    }
+
+    /// Asks each body to end: see [`LoopThread::stop`].
+    pub fn stop(&self) {
+        for thread in &self.threads {
+            thread.stop();
+        }
+    }
+
+    /// Waits for all of them, and gives their outcomes in order of their places: see
+    /// [`LoopThread::join`].
+    pub fn join(self) -> Vec<std::thread::Result<T>> {
+        self.threads.into_iter().map(LoopThread::join).collect()
+    }
+}
+
+impl<T> fmt::Debug for LoopGroup<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopGroup").field("threads", &self.threads).finish()
+    }
+}

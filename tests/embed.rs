@@ -1,0 +1,228 @@
+//! A loop inside somebody else's: turned by hand, as a future, and by a host that lends its eyes.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::executor::LocalPool;
+use futures::task::LocalSpawnExt;
+use loopbind::{EventLoop, Host, LoopError, get_running_loop, sleep, spawn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// What a host with `poll(2)` does until `done`: sleep for the loop's descriptor or its deadline, then
+/// turn. Gives the number of sleeps.
+fn host(event_loop: &EventLoop, done: impl Fn() -> bool) -> usize {
+    let mut sleeps = 0;
+    while !done() {
+        let timeout = event_loop.next_deadline().map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
+        });
+        let mut fds = [PollFd::from_borrowed_fd(event_loop.as_fd(), PollFlags::IN)];
+        poll(&mut fds, timeout.as_ref()).unwrap();
+        sleeps += 1;
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+    }
+    sleeps
+}
+
+#[test]
+fn a_post_of_another_thread_wakes_a_host_that_sleeps_on_the_descriptor() {
+    let event_loop = EventLoop::new().unwrap();
+    let handle = event_loop.handle();
+    let done = Rc::new(Cell::new(false));
+    let (asleep, go) = mpsc::channel();
+    let poster = std::thread::spawn(move || {
+        go.recv().unwrap();
+        handle.spawn(|| async { 7 }).unwrap().join().unwrap()
+    });
+    let flag = Rc::clone(&done);
+    asleep.send(()).unwrap();
+    host(&event_loop, || {
+        flag.set(poster.is_finished());
+        flag.get() && event_loop.all_tasks().is_empty()
+    });
+    assert_eq!(poster.join().unwrap(), 7);
+}
+
+#[test]
+fn timers_and_local_work_are_the_deadline_and_nothing_spins() {
+    let event_loop = EventLoop::new().unwrap();
+    let task = event_loop.create_task(sleep(Duration::from_millis(20)));
+    assert!(event_loop.next_deadline().unwrap() <= Instant::now(), "a task is ready");
+    let sleeps = host(&event_loop, || task.is_finished());
+    assert!(sleeps <= 6, "{sleeps} sleeps for one timer");
+    assert_eq!(event_loop.next_deadline(), None);
+}
+
+/// What is scheduled by the host's own code between two turns makes the descriptor readable: a host
+/// that asked for the deadline before is not left asleep.
+#[test]
+fn work_scheduled_between_turns_wakes_the_host() {
+    let event_loop = EventLoop::new().unwrap();
+    let readable = |timeout: Duration| {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
+        let mut fds = [PollFd::from_borrowed_fd(event_loop.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&timeout)).unwrap() == 1
+    };
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(!readable(Duration::ZERO));
+    event_loop.call_soon(|| {});
+    assert!(readable(Duration::ZERO), "call_soon");
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(!readable(Duration::ZERO));
+    event_loop.call_later(Duration::from_secs(60), || {});
+    assert!(readable(Duration::ZERO), "a new deadline");
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    let task = event_loop.create_task(std::future::pending::<()>());
+    assert!(readable(Duration::ZERO), "create_task");
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    task.cancel();
+    assert!(readable(Duration::ZERO), "cancel");
+}
+
+#[test]
+fn inside_a_turn_the_rules_of_a_run_hold() {
+    let (event_loop, other) = (EventLoop::new().unwrap(), EventLoop::new().unwrap());
+    let inner = event_loop.clone();
+    let task = event_loop.create_task(async move {
+        assert_eq!(get_running_loop().unwrap(), inner);
+        let refused = other.turn(Some(Duration::ZERO)).unwrap_err();
+        assert!(matches!(refused, LoopError::AnotherLoopRunning { running } if running == inner.id()));
+        assert!(matches!(inner.turn(None).unwrap_err(), LoopError::AlreadyRunning));
+    });
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(task.is_finished());
+    assert!(get_running_loop().is_err());
+}
+
+#[test]
+fn driven_by_a_foreign_executor_until_stopped() {
+    let event_loop = EventLoop::new().unwrap();
+    let inner = event_loop.clone();
+    let trace = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&trace);
+    event_loop
+        .create_task(async move {
+            log.borrow_mut().push("started");
+            sleep(Duration::from_millis(2)).await;
+            log.borrow_mut().push("slept");
+            inner.stop();
+        })
+        .detach();
+    futures::executor::block_on(event_loop.drive()).unwrap();
+    assert_eq!(*trace.borrow(), ["started", "slept"]);
+    assert!(!event_loop.is_running() && !event_loop.is_closed());
+}
+
+/// Wake-ups go both ways: the host's task feeds the loop's, and is fed by it.
+#[test]
+fn two_loops_under_one_foreign_executor_talk() {
+    let mut pool = LocalPool::new();
+    let (left, right) = (EventLoop::new().unwrap(), EventLoop::new().unwrap());
+    let (mut to_right, from_left) = futures::channel::mpsc::unbounded::<u32>();
+    let stop = right.clone();
+    let sum = Rc::new(Cell::new(0));
+    let total = Rc::clone(&sum);
+    right
+        .create_task(async move {
+            use futures::StreamExt as _;
+            let mut from_left = from_left;
+            while let Some(number) = from_left.next().await {
+                total.set(total.get() + number);
+            }
+            stop.stop();
+        })
+        .detach();
+    let stop = left.clone();
+    left.create_task(async move {
+        for number in 1..=100 {
+            to_right.start_send(number).unwrap();
+            if number % 10 == 0 {
+                spawn(async {}).await.unwrap();
+            }
+        }
+        drop(to_right);
+        stop.stop();
+    })
+    .detach();
+    for event_loop in [&left, &right] {
+        let drive = event_loop.drive();
+        pool.spawner().spawn_local(async move { drive.await.unwrap() }).unwrap();
+    }
+    pool.run();
+    assert_eq!(sum.get(), 5050);
+}
+
+/// A host with a reactor of its own: nothing of ours watches.
+struct ByHand {
+    polls: Rc<Cell<usize>>,
+}
+
+impl Host for ByHand {
+    fn poll_readable(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.polls.set(self.polls.get() + 1);
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut fds, Some(&now)).unwrap() {
+            0 => {
+                // The test's executor polls again by itself.
+                let _ = cx;
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_deadline(&mut self, at: Instant, _cx: &mut Context<'_>) -> Poll<()> {
+        if at <= Instant::now() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[test]
+fn a_host_with_eyes_of_its_own_and_a_loop_that_is_refused() {
+    let event_loop = EventLoop::new().unwrap();
+    let polls = Rc::new(Cell::new(0));
+    let mut drive = Box::pin(event_loop.drive_with(ByHand { polls: Rc::clone(&polls) }));
+    let mut cx = Context::from_waker(futures::task::noop_waker_ref());
+    assert!(drive.as_mut().poll(&mut cx).is_pending());
+    assert!(polls.get() > 0);
+    // Inside another loop's run a turn is refused like a run, and nothing changes.
+    let other = EventLoop::new().unwrap();
+    let refused = other.run_until_complete(async { drive.as_mut().poll(&mut cx) }).unwrap();
+    assert!(matches!(refused, Poll::Ready(Err(LoopError::AnotherLoopRunning { .. }))));
+    let inner = event_loop.clone();
+    event_loop.call_soon(move || inner.stop());
+    assert!(matches!(drive.as_mut().poll(&mut cx), Poll::Ready(Ok(()))));
+}
+
+/// The lent descriptor outlives the closing of its loop, for whoever still has it registered.
+#[test]
+fn a_lent_descriptor_lives_as_long_as_a_value_of_its_loop() {
+    let event_loop = EventLoop::new().unwrap();
+    let fd = event_loop.as_fd();
+    event_loop.close().unwrap();
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).unwrap();
+    assert!(!fds[0].revents().contains(PollFlags::NVAL));
+    assert_eq!(event_loop.as_fd().as_raw_fd(), fd.as_raw_fd(), "the same, afterwards too");
+}
+
+#[test]
+fn one_thread_per_core_each_with_its_own() {
+    let group = loopbind::thread::per_core(|index| async move {
+        let cores = rustix::thread::sched_getaffinity(None).unwrap();
+        (index, cores.count(), get_running_loop().unwrap().id())
+    })
+    .unwrap();
+    let handles: Vec<_> = group.handles().iter().map(|handle| handle.id()).collect();
+    let outcomes: Vec<_> = group.join().into_iter().map(Result::unwrap).collect();
+    for (place, (index, cores, id)) in outcomes.into_iter().enumerate() {
+        assert_eq!((index, cores, id), (place, 1, handles[place]));
+    }
+}
