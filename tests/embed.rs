@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -34,18 +35,17 @@ fn host(event_loop: &EventLoop, done: impl Fn() -> bool) -> usize {
 fn a_post_of_another_thread_wakes_a_host_that_sleeps_on_the_descriptor() {
     let event_loop = EventLoop::new().unwrap();
     let handle = event_loop.handle();
-    let done = Rc::new(Cell::new(false));
+    let done = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&done);
     let (asleep, go) = mpsc::channel();
     let poster = std::thread::spawn(move || {
         go.recv().unwrap();
-        handle.spawn(|| async { 7 }).unwrap().join().unwrap()
+        let seven = handle.spawn(|| async { 7 }).unwrap().join().unwrap();
+        handle.call_soon_threadsafe(move || flag.store(true, Ordering::Relaxed)).unwrap();
+        seven
     });
-    let flag = Rc::clone(&done);
     asleep.send(()).unwrap();
-    host(&event_loop, || {
-        flag.set(poster.is_finished());
-        flag.get() && event_loop.all_tasks().is_empty()
-    });
+    host(&event_loop, || done.load(Ordering::Relaxed));
     assert_eq!(poster.join().unwrap(), 7);
 }
 
