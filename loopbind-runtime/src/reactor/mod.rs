@@ -1,10 +1,12 @@
 //! Who waits for which descriptor.
 //!
 //! A descriptor is registered once, under a key with a generation in it, so that an event that was
-//! on its way when its descriptor was closed never reaches the slot's next tenant. There are two
-//! kinds of tenants: a [`Source`] tries first, believes what it saw, and waits for edges; a
-//! [`Watch`] is a callback for as long as its descriptor is ready.
+//! on its way when its descriptor was closed never reaches the slot's next tenant. There are
+//! three kinds of tenants: a [`Source`] tries first, believes what it saw, and waits for edges; a
+//! [`Watch`] is a callback for as long as its descriptor is ready; the [`Ears`] hear of signals.
 
+mod callback;
+mod signals;
 mod source;
 mod watch;
 
@@ -14,6 +16,8 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use signals::Ears;
+pub(crate) use signals::Listener;
 use source::SourceState;
 pub(crate) use source::{Direction, Source};
 pub use watch::Watch;
@@ -31,6 +35,7 @@ pub(crate) struct Reactor {
     driver: RefCell<Option<Driver>>,
     slots: RefCell<Slots>,
     seen: RefCell<Vec<Event>>,
+    ears: Rc<Ears>,
     events: Cell<u64>,
 }
 
@@ -50,6 +55,7 @@ struct Slot {
 enum Tenant {
     Source(Rc<SourceState>),
     Watch(Rc<WatchState>),
+    Ears(Rc<Ears>),
 }
 
 /// Names one registration: slot and generation.
@@ -110,6 +116,7 @@ impl Reactor {
             driver: RefCell::new(Some(driver)),
             slots: RefCell::default(),
             seen: RefCell::default(),
+            ears: Rc::default(),
             events: Cell::new(0),
         }
     }
@@ -150,6 +157,7 @@ impl Reactor {
             match tenant {
                 Some(Tenant::Source(source)) => source.deliver(event, &self.home),
                 Some(Tenant::Watch(watch)) => watch.deliver(event, &self.home),
+                Some(Tenant::Ears(ears)) => ears.deliver(&self.home),
                 None => {}
             }
         }
@@ -160,7 +168,14 @@ impl Reactor {
         }
     }
 
+    /// Whether it is the parent's, seen from a forked child: nothing is changed in it then, because
+    /// the system's table is shared.
+    fn is_inherited(&self) -> bool {
+        self.home.is_inherited()
+    }
+
     fn register(&self, fd: BorrowedFd<'_>, tenant: Tenant, interest: Interest) -> io::Result<Key> {
+        self.home.check_fork()?;
         let driver = self.driver.borrow();
         let driver = driver.as_ref().ok_or(LoopError::Closed)?;
         let key = self.slots.borrow_mut().insert(tenant);
@@ -176,6 +191,7 @@ impl Reactor {
     }
 
     fn modify(&self, fd: BorrowedFd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+        self.home.check_fork()?;
         let driver = self.driver.borrow();
         driver.as_ref().ok_or(LoopError::Closed)?.modify(fd, key.0, interest)
     }
@@ -183,7 +199,7 @@ impl Reactor {
     /// Out of the table, and out of the system's before the descriptor is closed.
     fn deregister(&self, fd: BorrowedFd<'_>, key: Key) {
         let tenant = self.slots.borrow_mut().remove(key);
-        if tenant.is_some() && !self.home.is_inherited() {
+        if tenant.is_some() && !self.is_inherited() {
             if let Some(driver) = &*self.driver.borrow() {
                 // The descriptor may be gone behind our back; the key is, in any case.
                 let _ = driver.remove(fd);
@@ -209,6 +225,7 @@ impl Reactor {
             match tenant {
                 Tenant::Source(source) => source.evict(),
                 Tenant::Watch(watch) => watch.evict(),
+                Tenant::Ears(ears) => ears.evict(),
             }
         }
         found

@@ -159,6 +159,12 @@ impl Source {
             if Rc::ptr_eq(&known, reactor) {
                 return Ok(());
             }
+            if known.is_inherited() {
+                // Who waited is the parent's. Forgotten, not dropped.
+                for side in [&self.state.read, &self.state.write] {
+                    std::mem::forget(side.waiters.take());
+                }
+            }
             if self.state.read.has_waiters() || self.state.write.has_waiters() {
                 return Err(io::Error::other(format!(
                     "somebody waits for this descriptor on event loop {}: await it there, or end that \

@@ -6,9 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 
+use super::callback::Callback;
 use super::source::Direction;
 use super::{Key, Reactor, Tenant};
-use crate::panic::discard;
 use crate::sys::{Event, Interest};
 use crate::task::LocalHome;
 
@@ -31,40 +31,6 @@ pub(super) struct WatchState {
     reactor: RefCell<Option<Rc<Reactor>>>,
     reader: RefCell<Option<Rc<Callback>>>,
     writer: RefCell<Option<Rc<Callback>>>,
-}
-
-struct Callback {
-    /// Out while it runs.
-    call: RefCell<Option<Box<dyn FnMut()>>>,
-    over: Cell<bool>,
-}
-
-impl Callback {
-    fn run(self: &Rc<Self>) {
-        // Put back also by a panic: the watch goes on, as asyncio's does.
-        struct Return<'a>(&'a Callback, Option<Box<dyn FnMut()>>);
-        impl Drop for Return<'_> {
-            fn drop(&mut self) {
-                if !self.0.over.get() {
-                    self.0.call.replace(self.1.take());
-                }
-            }
-        }
-        if self.over.get() {
-            return;
-        }
-        let Some(call) = self.call.take() else { return };
-        let mut out = Return(self, Some(call));
-        if let Some(call) = &mut out.1 {
-            call();
-        }
-    }
-
-    fn end(&self) {
-        self.over.set(true);
-        let call = self.call.take();
-        drop(call);
-    }
 }
 
 impl WatchState {
@@ -103,8 +69,7 @@ impl WatchState {
         let reactor = self.reactor.take();
         for side in [&self.reader, &self.writer] {
             if let Some(callback) = side.take() {
-                callback.over.set(true);
-                discard(callback.call.take());
+                callback.evict();
             }
         }
         drop(reactor);
@@ -135,8 +100,7 @@ impl Reactor {
         direction: Direction,
         call: impl FnMut() + 'static,
     ) -> io::Result<Watch> {
-        let callback =
-            Rc::new(Callback { call: RefCell::new(Some(Box::new(call))), over: Cell::new(false) });
+        let callback = Callback::new(call);
         let number = fd.as_fd().as_raw_fd();
         let state = match self.watch_on(number) {
             Some(known) => {
@@ -187,7 +151,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if self.detached || self.callback.over.get() {
+        if self.detached || self.callback.is_over() {
             return;
         }
         let ours = self.state.side(self.direction).take();
@@ -203,7 +167,7 @@ impl fmt::Debug for Watch {
         f.debug_struct("Watch")
             .field("fd", &self.state.number())
             .field("direction", &self.direction)
-            .field("over", &self.callback.over.get())
+            .field("over", &self.callback.is_over())
             .finish()
     }
 }
