@@ -50,7 +50,14 @@ impl<C: FnOnce()> Future for Call<C> {
     }
 }
 
-fn header<F: Future>(home: &Arc<Home>, refs: Refs, state: State, birth: Birth) -> Header {
+#[inline]
+fn header<F: Future>(
+    home: &Arc<Home>,
+    id: TaskId,
+    refs: Refs,
+    state: State,
+    birth: Birth,
+) -> Header {
     let cold = birth.name.map(|name| Box::new(Cold { name: Some(name.into()), ..Cold::default() }));
     Header {
         node: Node::default(),
@@ -63,7 +70,7 @@ fn header<F: Future>(home: &Arc<Home>, refs: Refs, state: State, birth: Birth) -
         next: Cell::new(None),
         waiter: Cell::new(None),
         cold: RefCell::new(cold),
-        id: TaskId::next(),
+        id,
         parent: None,
         spawned_at: birth.place,
     }
@@ -79,8 +86,18 @@ enum Admission {
 impl LocalHome {
     /// # Panics
     /// With the error's text on a closed or inherited loop, unless this thread is panicking.
+    #[inline]
     #[track_caller]
     fn admit(&self) -> Admission {
+        if self.local().phase.get() == Phase::Open && !self.is_inherited() {
+            return Admission::Welcome;
+        }
+        self.admit_late()
+    }
+
+    #[cold]
+    #[track_caller]
+    fn admit_late(&self) -> Admission {
         let refusal = match self.local().phase.get() {
             _ if self.is_inherited() => LoopError::Forked,
             Phase::Open => return Admission::Welcome,
@@ -110,7 +127,8 @@ impl LocalHome {
         F::Output: 'static,
     {
         if let Admission::Late = self.admit() {
-            let header = header::<F>(self, Refs::new(1), DONE | HANDLE, birth);
+            let id = self.local().ids.next();
+            let header = header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
             let stage = Stage::<F>::Outcome(Err(TaskError::LoopClosed));
             // SAFETY: new, with one reference, the handle's.
             let task = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
@@ -119,7 +137,8 @@ impl LocalHome {
         }
         self.take_in();
         // One reference is the loop's, one the handle's.
-        let mut header = header::<F>(self, Refs::new(2), HANDLE, birth);
+        let id = self.local().ids.next();
+        let mut header = header::<F>(self, id, Refs::new(2), HANDLE, birth);
         // SAFETY: the current task is alive.
         header.parent = self.local().current.get().map(|task| unsafe { task.as_ref().id });
         let header = TaskCell::allocate(header, Stage::Future(future));
@@ -143,7 +162,8 @@ impl LocalHome {
     }
 
     fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
-        let header = header::<Call<C>>(self, Refs::new(1), state, birth);
+        let id = self.local().ids.next();
+        let header = header::<Call<C>>(self, id, Refs::new(1), state, birth);
         let stage = if state & DONE == 0 {
             Stage::Future(Call(Some(call)))
         } else {
@@ -163,7 +183,8 @@ impl LocalHome {
     /// The entry of a run's main future, which stays where its caller has it. `main` finds it.
     pub(crate) fn root<F: Future + 'static>(&self, main: F, birth: Birth) -> TaskRef {
         self.take_in();
-        let header = header::<F>(self, Refs::new(2), ROOT, birth);
+        let id = self.local().ids.next();
+        let header = header::<F>(self, id, Refs::new(2), ROOT, birth);
         let header = TaskCell::allocate(header, Stage::Future(main));
         // SAFETY: new; one reference is the loop's, one the caller's.
         unsafe {
@@ -218,7 +239,7 @@ pub(crate) fn post_task<F>(
 where
     F: Future<Output = ()> + 'static,
 {
-    let header = header::<F>(home, Refs::posted(2), NEW, birth);
+    let header = header::<F>(home, TaskId::next(), Refs::posted(2), NEW, birth);
     let header = TaskCell::allocate(header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
@@ -240,7 +261,8 @@ where
     C: FnOnce() + Send + 'static,
 {
     let birth = Birth::here();
-    let header = header::<Call<C>>(home, Refs::posted(1), NEW | CALLBACK, birth);
+    let refs = Refs::posted(1);
+    let header = header::<Call<C>>(home, TaskId::next(), refs, NEW | CALLBACK, birth);
     let header = TaskCell::allocate(header, Stage::Future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {

@@ -57,8 +57,9 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match LocalHome::running() {
-        Some(home) => home.spawn(future, Birth::here()),
+    let birth = Birth::here();
+    match LocalHome::with_running(|home| home.spawn(future, birth)) {
+        Some(task) => task,
         None => crate::LoopError::NoRunningLoop.raise(),
     }
 }

@@ -69,11 +69,19 @@ impl<F: Future> TaskCell<F> {
         free: Self::free,
     };
 
+    #[inline]
     pub(super) fn allocate(header: Header, stage: Stage<F>) -> NonNull<Header> {
-        let cell = Box::new(TaskCell { header, stage: UnsafeCell::new(stage) });
-        // A pointer made from the whole cell, so that it may reach the stage later.
-        // SAFETY: a box is not null.
-        unsafe { NonNull::new_unchecked(Box::into_raw(cell)) }.cast()
+        let mut cell = Box::<Self>::new_uninit();
+        let place = cell.as_mut_ptr();
+        // In place, and not first elsewhere and then copied here.
+        // SAFETY: the place is valid, and has everything a cell has once both are written. The
+        // pointer is made from the whole cell, so that it may reach the stage later; a box is not
+        // null.
+        unsafe {
+            (&raw mut (*place).header).write(header);
+            (&raw mut (*place).stage).write(UnsafeCell::new(stage));
+            NonNull::new_unchecked(Box::into_raw(cell.assume_init())).cast()
+        }
     }
 
     unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {

@@ -99,6 +99,11 @@ impl Refs {
     /// True if this was the last one: the caller frees.
     #[inline]
     pub(crate) fn release(&self) -> bool {
+        // Where the one reference left is the caller's, nobody can make another: a load will do,
+        // and acquires what all the others released.
+        if self.0.load(Ordering::Acquire) / ONE == 1 {
+            return true;
+        }
         if self.0.fetch_sub(ONE, Ordering::Release) / ONE != 1 {
             return false;
         }
