@@ -399,3 +399,104 @@ fn a_wrong_option_hides_no_error_of_the_body() {
 pub async fn f() -> u32 { »\"five\" }",
     );
 }
+
+/// Attribute macros as other crates have them: one that leaves a trace, and one that makes a test for each case.
+const OTHER: &str = r##"
+extern crate proc_macro;
+use proc_macro::{TokenStream, TokenTree};
+
+#[proc_macro_attribute]
+pub fn counted(_: TokenStream, item: TokenStream) -> TokenStream {
+    let mut item = item;
+    item.extend("const COUNTED: u32 = 1;".parse::<TokenStream>().unwrap());
+    item
+}
+
+/// Takes the attributes off, and puts them on a function for each case; `#[case]` marks the argument.
+#[proc_macro_attribute]
+pub fn cases(values: TokenStream, item: TokenStream) -> TokenStream {
+    let trees: Vec<TokenTree> = item.into_iter().collect();
+    let is_hash = |tree: &TokenTree| matches!(tree, TokenTree::Punct(mark) if mark.as_char() == '#');
+    let attributes = trees.chunks(2).take_while(|pair| is_hash(&pair[0])).count() * 2;
+    let (attributes, function) = trees.split_at(attributes);
+    let text = |trees: &[TokenTree]| trees.iter().cloned().collect::<TokenStream>().to_string();
+    let (attributes, function) = (text(attributes), text(function));
+    assert!(function.contains("#[case]"), "the argument has lost its mark: {function}");
+    let function = function.replace("#[case]", "");
+    let test = if attributes.contains("test]") { "" } else { "#[test]" };
+    let (asynchronous, wait) = if function.contains("async fn check") { ("async", ".await") } else { ("", "") };
+    let mut all = function;
+    for (number, value) in values.to_string().split(',').enumerate() {
+        all += &format!("{attributes} {test} {asynchronous} fn case_{number}() {{ check({value}){wait} }}");
+    }
+    all.parse().unwrap()
+}
+"##;
+
+/// Compiles a program with the crate above, runs its tests, and gives what they write.
+fn run_with_other_macros(name: &str, text: &str) -> String {
+    let (built, directory) = (Built::find(), place(name));
+    fs::create_dir_all(&directory).expect("a directory for the program");
+    let rustc = || Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let run = |command: &mut Command| {
+        let output = command.current_dir(&directory).output().expect("it can be run");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "in {name}:\n{said}");
+        said
+    };
+    fs::write(directory.join("other.rs"), OTHER).expect("the macros");
+    run(rustc().args(["other.rs", "--edition=2024", "--crate-type=proc-macro"]));
+    fs::write(directory.join("program.rs"), text).expect("the program");
+    run(rustc()
+        .args(["program.rs", "--edition=2024", "--test", "-Dwarnings", "-L.", "--extern", "other"])
+        .arg("--extern")
+        .arg(format!("loopbind={}", built.library.display()))
+        .arg("-L")
+        .arg(format!("dependency={}", built.dependencies.display())));
+    run(&mut Command::new(directory.join("program")))
+}
+
+#[test]
+fn other_attribute_macros_work_above_and_below() {
+    let written = run_with_other_macros(
+        "counted",
+        "mod above {
+    #[other::counted]
+    #[loopbind::loop_main]
+    pub async fn f() -> u32 { std::future::ready(COUNTED).await }
+}
+mod below {
+    #[loopbind::loop_main]
+    #[other::counted]
+    pub async fn f() -> u32 { std::future::ready(COUNTED).await }
+}
+#[test]
+fn both() {
+    assert_eq!(above::f() + below::f(), 2);
+}",
+    );
+    assert!(written.contains("1 passed"), "{written}");
+}
+
+#[test]
+fn a_macro_that_makes_tests_works_above_and_below() {
+    for (name, attributes) in [
+        ("cases_above", "#[other::cases(1, 2, 3)]\n#[loopbind::loop_test(virtual_time)]"),
+        ("cases_below", "#[loopbind::loop_test(virtual_time)]\n#[other::cases(1, 2, 3)]"),
+        (
+            "cases_below_with_seeds",
+            "#[loopbind::loop_test(seeds = 0..4)]\n#[other::cases(1, 2, 3)]",
+        ),
+    ] {
+        let program = format!(
+            "{attributes}
+async fn check(#[case] number: u32) {{
+    assert!(loopbind::get_running_loop().is_ok());
+    assert!(std::future::ready(number).await < 4);
+}}"
+        );
+        let written = run_with_other_macros(name, &program);
+        assert!(written.contains("3 passed"), "{name}: {written}");
+    }
+}

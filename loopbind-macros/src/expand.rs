@@ -184,11 +184,11 @@ fn capturing(tokens: TokenStream) -> TokenStream {
 /// The user's function, kept as it is inside ours, and the call that runs it.
 fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
     let signature = &model.function.signature;
-    let Signature { asyncness, safety, fn_token, ident, generics, inputs, output, .. } = signature;
+    let Signature { asyncness, safety, fn_token, ident, generics, output, .. } = signature;
     // Dead code is not reported of a name that starts so: it is reported of the outer function.
     let inner = Ident::new("__loopbind_body", ident.span());
     let where_clause = &generics.where_clause;
-    let mut parentheses = Group::new(Delimiter::Parenthesis, inputs.to_token_stream());
+    let mut parentheses = Group::new(Delimiter::Parenthesis, arguments::inside(signature));
     parentheses.set_span(signature.paren_token.span.join());
     let mut function = quote! {
         #asyncness #safety #fn_token #inner #generics #parentheses #output #where_clause #body
