@@ -118,6 +118,19 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
 /// A binding that ends when this drops: what was bound before is bound again, also on unwinding.
 ///
 /// Guards are frames: dropping one takes out its own frame, and the topmost left decides.
+///
+/// ```
+/// use loopbind::{EventLoop, get_bound_loop};
+///
+/// let (first, second) = (EventLoop::new()?, EventLoop::new()?);
+/// let first_bound = first.bind();
+/// let second_bound = second.bind();
+/// drop(first_bound); // not the topmost: what is bound stays bound
+/// assert_eq!(get_bound_loop(), Some(second));
+/// drop(second_bound);
+/// assert_eq!(get_bound_loop(), None);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "the binding ends when the guard drops"]
 pub struct Bound {
     number: u64,

@@ -63,6 +63,19 @@ struct Meters {
 }
 
 /// What a loop has done since it was made.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.call_soon(|| {});
+/// event_loop.run_until_complete(async {})?;
+/// let metrics = event_loop.metrics();
+/// assert_eq!((metrics.callbacks, metrics.polls), (1, 1));
+/// assert_eq!(metrics.tasks_alive, 0);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "RuntimeMetrics")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Metrics {

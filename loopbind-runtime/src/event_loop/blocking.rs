@@ -28,6 +28,7 @@ use crate::task::{Home, LocalHome, Phase, TaskError};
 /// assert_eq!(sum, 55);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "to_thread")]
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -48,6 +49,16 @@ impl EventLoop {
     ///
     /// # Panics
     /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let work = event_loop.run_in_executor(|| (1..=10).product::<u32>());
+    /// assert_eq!(event_loop.run_until_complete(work)?.unwrap(), 3_628_800);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "to_thread")]
     #[track_caller]
     pub fn run_in_executor<T: Send + 'static>(
         &self,
@@ -65,6 +76,15 @@ impl EventLoop {
 ///
 /// # Cancel safety
 /// Dropping it while it is awaited cancels, as said.
+///
+/// ```
+/// use loopbind::{TaskError, run, spawn_blocking};
+///
+/// let outcome = run(async { spawn_blocking(|| -> u32 { panic!("disk on fire") }).await })?;
+/// let Err(TaskError::Panicked(payload)) = outcome else { unreachable!() };
+/// assert_eq!(payload.message(), Some("disk on fire"));
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub struct BlockingTask<T> {
     receiver: Receiver<Result<T, TaskError>>,
     /// Set: the work must not begin.
@@ -146,12 +166,39 @@ impl<T> BlockingTask<T> {
     /// Gives the work up; true if its outcome was not there yet. Awaiting it gives
     /// [`TaskError::Cancelled`] at once. Work that has not begun never begins; work that runs is not
     /// interrupted, and its outcome is dropped. EXE-03.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn_blocking};
+    /// use std::time::Duration;
+    ///
+    /// run(async {
+    ///     let work = spawn_blocking(|| std::thread::sleep(Duration::from_millis(2)));
+    ///     assert!(work.cancel());
+    ///     assert!(work.await.unwrap_err().is_cancelled());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn cancel(&self) -> bool {
         self.recalled.store(true, Ordering::Release);
         self.receiver.preempt(Err(TaskError::Cancelled)).is_ok()
     }
 
     /// Whether the outcome is there.
+    ///
+    /// ```
+    /// use loopbind::{run, sleep, spawn_blocking};
+    /// use std::time::Duration;
+    ///
+    /// run(async {
+    ///     let work = spawn_blocking(|| 42);
+    ///     while !work.is_finished() {
+    ///         sleep(Duration::from_millis(1)).await;
+    ///     }
+    ///     assert_eq!(work.await.unwrap(), 42);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.receiver.is_settled()
     }
