@@ -39,16 +39,16 @@ pub(super) struct Vtable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
+/// Small enough to come back in registers: this is every poll's answer.
 pub(super) enum Polled {
     Pending,
-    /// The outcome is stored, and the future gone; `spill` is what its destructor threw.
-    Ready {
-        spill: Option<PanicPayload>,
-    },
-    Panicked {
-        spill: Option<PanicPayload>,
-    },
+    /// The outcome is stored, and the future gone.
+    Ready(Spill),
+    Panicked(Spill),
 }
+
+/// What the destructor of a future threw, if it did.
+pub(super) type Spill = Option<Box<PanicPayload>>;
 
 /// What was found in an outcome nobody took.
 pub(super) enum Unread {
@@ -101,15 +101,15 @@ impl<F: Future> TaskCell<F> {
             match polled {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
-                    let spill = Self::drop_future(header).err();
+                    let spill = Self::drop_future(header).err().map(Box::new);
                     stage.write(Stage::Outcome(Ok(value)));
-                    Polled::Ready { spill }
+                    Polled::Ready(spill)
                 }
                 Err(payload) => {
                     let payload = PanicPayload::new(payload);
-                    let spill = Self::drop_future(header).err();
+                    let spill = Self::drop_future(header).err().map(Box::new);
                     stage.write(Stage::Outcome(Err(TaskError::Panicked(payload))));
-                    Polled::Panicked { spill }
+                    Polled::Panicked(spill)
                 }
             }
         }
