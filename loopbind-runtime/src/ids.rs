@@ -5,10 +5,27 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names one loop: process-wide, never used again.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let (first, second) = (EventLoop::new()?, EventLoop::new()?);
+/// assert!(first.id() < second.id()); // they count up
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct LoopId(NonZeroU64);
 
 /// Names one task: process-wide, never used again.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// let (first, second) = (event_loop.create_task(async {}), event_loop.create_task(async {}));
+/// assert!(first.id() < second.id()); // they count up
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct TaskId(NonZeroU64);
 
@@ -19,6 +36,15 @@ impl LoopId {
     }
 
     /// The number itself, for logs.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let line = format!("loop {} starts", event_loop.id().get());
+    /// assert!(line.starts_with("loop ") && line.ends_with(" starts"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
     }
@@ -32,6 +58,15 @@ impl TaskId {
     }
 
     /// The number itself, for logs.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async {});
+    /// assert!(task.info().to_string().starts_with(&format!("Task-{}", task.id().get())));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
     }

@@ -38,16 +38,50 @@ impl PanicPayload {
     }
 
     /// The text given to `panic!`; `None` for a payload that is not text (`panic_any`).
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// assert_eq!(payload.message(), None); // not a text
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
     /// The payload as `std::panic::catch_unwind` gave it.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// assert_eq!(payload.into_inner().downcast_ref(), Some(&42));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn into_inner(self) -> Box<dyn Any + Send> {
         self.take().unwrap_or_else(|| unreachable!("only `into_inner` empties a payload, by value"))
     }
 
     /// Goes on unwinding with this payload, without calling the panic hook again.
+    ///
+    /// # Panics
+    /// Always: with this payload.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// let caught = std::panic::catch_unwind(|| payload.resume()).unwrap_err();
+    /// assert_eq!(caught.downcast_ref(), Some(&42));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn resume(self) -> ! {
         resume_unwind(self.into_inner())
     }

@@ -16,7 +16,7 @@ use crate::sync::{Receiver, channel};
 use crate::task::{Home, LocalHome, Phase, TaskError};
 
 /// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever
-/// awaits.
+/// awaits: [`EventLoop::run_in_executor`] of the running loop.
 ///
 /// # Panics
 /// With `no running event loop` outside of a run.
@@ -48,7 +48,8 @@ impl EventLoop {
     /// for at most five minutes. EXE-01, EXE-09.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    /// With `Event loop is closed` where the loop is closed, and with [`LoopError::Forked`]'s text in a
+    /// forked child, unless the thread is panicking.
     ///
     /// ```
     /// use loopbind::EventLoop;

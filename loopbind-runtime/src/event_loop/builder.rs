@@ -54,7 +54,8 @@ impl Builder {
         self
     }
 
-    /// How long a step may take before debug mode reports it; 100 ms unless set.
+    /// How long one poll or callback may take before debug mode reports it to standard error; 100 ms
+    /// unless set.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -136,7 +137,7 @@ impl Builder {
         self
     }
 
-    /// Where a panic goes that nobody awaits.
+    /// Where a panic goes that nobody awaits; [`UnhandledPanic::Report`] unless set.
     ///
     /// ```
     /// use loopbind::{EventLoop, UnhandledPanic};

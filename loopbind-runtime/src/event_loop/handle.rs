@@ -174,7 +174,9 @@ impl EventLoop {
     /// Has `callback` called by the loop, once, behind everything that is ready. CB-01.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    /// With `Event loop is closed` where the loop is closed, and with
+    /// [`LoopError::Forked`](crate::LoopError::Forked)'s text in a forked child, unless the thread is
+    /// panicking.
     ///
     /// ```
     /// use loopbind::EventLoop;

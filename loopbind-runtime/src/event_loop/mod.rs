@@ -187,7 +187,7 @@ impl EventLoop {
         self.hold.close()
     }
 
-    /// Whether a run is on.
+    /// Whether a run, or a turn, of this loop is on.
     ///
     /// ```
     /// use loopbind::{EventLoop, get_running_loop};
@@ -236,7 +236,8 @@ impl EventLoop {
     /// for the next run. TSK-01.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    /// With `Event loop is closed` where the loop is closed, and with [`LoopError::Forked`]'s text in a
+    /// forked child, unless the thread is panicking.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -415,7 +416,8 @@ impl EventLoop {
         self.hold.home.local().debug()
     }
 
-    /// How long a step may take before debug mode reports it; 100 ms from the start. DBG-03.
+    /// Sets how long one poll or callback may take before debug mode reports it to standard error;
+    /// 100 ms from the start. DBG-03.
     ///
     /// ```
     /// use loopbind::EventLoop;
