@@ -131,7 +131,6 @@ fn output(model: &Model) -> TokenStream {
         ReturnType::Type(_, ty) => ty.to_token_stream(),
         ReturnType::Default => quote_spanned!(Span::mixed_site()=> ()),
     };
-    let returned = if signature.asyncness.is_some() { capturing(returned) } else { returned };
     match (&signature.output, model.place) {
         (ReturnType::Default, Place::CallingThread) => TokenStream::new(),
         (ReturnType::Type(arrow, _), Place::CallingThread) => quote!(#arrow #returned),
@@ -160,25 +159,6 @@ fn output(model: &Model) -> TokenStream {
             quote_spanned!(Span::mixed_site()=> -> #home::__private::LoopThread<#returned #close)
         }
     }
-}
-
-/// `impl Trait` that captures every lifetime, as in an `async fn` of any edition: our spans are of an edition where it does.
-fn capturing(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|tree| match tree {
-            TokenTree::Ident(mut word) if word == "impl" => {
-                word.set_span(Span::mixed_site().located_at(word.span()));
-                TokenTree::Ident(word)
-            }
-            TokenTree::Group(group) => {
-                let mut inside = Group::new(group.delimiter(), capturing(group.stream()));
-                inside.set_span(group.span());
-                TokenTree::Group(inside)
-            }
-            other => other,
-        })
-        .collect()
 }
 
 /// The user's function, kept as it is inside ours, and the call that runs it.
