@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::EventLoop;
-use super::remote::report_from_afar;
+use super::remote::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
 use crate::sync::{Receiver, channel};
@@ -130,12 +130,8 @@ fn submit<T: Send + 'static>(
             discard(work);
         } else {
             let outcome = caught(work).map_err(TaskError::Panicked);
-            match sender.settle(outcome) {
-                Ok(()) => {}
-                Err(Err(TaskError::Panicked(payload))) => {
-                    report_from_afar(&in_flight.home, payload);
-                }
-                Err(unwanted) => discard(unwanted),
+            if let Err(unwanted) = sender.settle(outcome) {
+                discard_from_afar(&in_flight.home, unwanted);
             }
         }
         // The outcome is delivered before the job counts as over.
@@ -229,8 +225,8 @@ impl<T> Drop for BlockingTask<T> {
         if self.awaited {
             self.recalled.store(true, Ordering::Release);
         }
-        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
-            report_from_afar(&self.home, payload);
+        if let Some(unread) = self.receiver.abandon() {
+            discard_from_afar(&self.home, unread);
         }
     }
 }

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::error::LoopError;
 use crate::ids::LoopId;
-use crate::panic::{PanicPayload, caught, discard};
+use crate::panic::caught;
 use crate::sync::{Receiver, Sender, channel};
 use crate::task::{
     Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback, post_task,
@@ -396,8 +396,8 @@ impl<T> Unpin for RemoteTask<T> {}
 
 impl<T> Drop for RemoteTask<T> {
     fn drop(&mut self) {
-        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
-            report_from_afar(&self.home, payload);
+        if let Some(unread) = self.receiver.abandon() {
+            discard_from_afar(&self.home, unread);
         }
     }
 }
@@ -411,10 +411,23 @@ impl<T> fmt::Debug for RemoteTask<T> {
     }
 }
 
-/// A panic that nobody waits for any more goes to the loop it happened on; where that is gone, to
-/// standard error.
-pub(crate) fn report_from_afar(home: &Arc<Home>, payload: PanicPayload) {
-    let context = ExceptionContext::panicked("Task exception was never retrieved", payload);
+/// What somebody should hear of an outcome that nobody reads: its panic, or that of the value's own
+/// destructor, which no handle may throw as it is dropped.
+fn unheard<T>(outcome: Result<T, TaskError>) -> Option<ExceptionContext> {
+    let (message, payload) = match outcome {
+        Err(TaskError::Panicked(payload)) => ("Task exception was never retrieved", payload),
+        other => {
+            let payload = caught(move || drop(other)).err()?;
+            ("exception in the destructor of a task's output", payload)
+        }
+    };
+    Some(ExceptionContext::panicked(message, payload))
+}
+
+/// Drops an outcome that nobody waits for any more. What there is to hear goes to the loop it came
+/// from; where that is gone, to standard error.
+pub(crate) fn discard_from_afar<T>(home: &Arc<Home>, outcome: Result<T, TaskError>) {
+    let Some(context) = unheard(outcome) else { return };
     if home.is_closed() || home.is_inherited() {
         return report_to_stderr(&context);
     }
@@ -496,12 +509,8 @@ where
 
 fn deliver<T>(sender: &mut Option<Sender<Result<T, TaskError>>>, outcome: Result<T, TaskError>) {
     let Some(sender) = sender.take() else { return };
-    match sender.settle(outcome) {
-        Ok(()) => {}
-        Err(Err(TaskError::Panicked(payload))) => {
-            report_here(ExceptionContext::panicked("Task exception was never retrieved", payload))
-        }
-        Err(unwanted) => discard(unwanted),
+    if let Some(context) = sender.settle(outcome).err().and_then(unheard) {
+        report_here(context);
     }
 }
 

@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::birth::Birth;
-use super::error::TaskError;
+use super::error::{ExceptionContext, TaskError};
 use super::header::{RemoteRef, TaskRef};
 use super::home::LocalHome;
 use super::info::TaskInfo;
 use super::life;
 use super::state::{AWAITED, CANCEL, DETACHED, DONE, HANDLE, TAKEN};
 use crate::ids::TaskId;
+use crate::panic::caught;
 
 /// A task of the loop, and its outcome once it is there.
 ///
@@ -322,8 +323,16 @@ impl<T> Task<T> {
         drop(head.waiter.replace(Some(waker)));
     }
 
+    /// A waker is the user's code: one that panics as it is dropped is reported, and whoever stops
+    /// waiting goes on with what it was about to do.
     fn stop_waiting(&self) {
-        drop(self.task.head().waiter.take());
+        let head = self.task.head();
+        let Some(waker) = head.waiter.take() else { return };
+        if let Err(payload) = caught(move || drop(waker)) {
+            let context = ExceptionContext::panicked("exception in a waker", payload);
+            // SAFETY: a `Task` is on its owner's thread.
+            unsafe { head.home.local() }.report(context);
+        }
     }
 }
 
