@@ -22,6 +22,11 @@ use std::sync::{Mutex, PoisonError};
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct PanicPayload {
+    // One word, because results are handed on everywhere and panics are few.
+    thrown: Box<Thrown>,
+}
+
+struct Thrown {
     message: Option<Box<str>>,
     // `None` only between `into_inner` and the drop that follows. The lock is never contended: it
     // is what makes an `Any + Send` shareable without a line of `unsafe`.
@@ -34,7 +39,8 @@ impl PanicPayload {
             Some(text) => Some((*text).into()),
             None => payload.downcast_ref::<String>().map(|text| text.as_str().into()),
         };
-        PanicPayload { message, payload: Mutex::new(Some(payload)) }
+        let thrown = Box::new(Thrown { message, payload: Mutex::new(Some(payload)) });
+        PanicPayload { thrown }
     }
 
     /// The text given to `panic!`; `None` for a payload that is not text (`panic_any`).
@@ -49,7 +55,7 @@ impl PanicPayload {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.thrown.message.as_deref()
     }
 
     /// The payload as `std::panic::catch_unwind` gave it.
@@ -87,7 +93,7 @@ impl PanicPayload {
     }
 
     fn take(&self) -> Option<Box<dyn Any + Send>> {
-        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.thrown.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

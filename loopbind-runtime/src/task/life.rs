@@ -239,7 +239,7 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
         }
         if let Some(payload) = spill {
             let message = "exception in the destructor of a future";
-            local.report(ExceptionContext::panicked(message, *payload).of(head.info()));
+            local.report(ExceptionContext::panicked(message, payload).of(head.info()));
         }
         if head.has(ROOT) && !head.has(SCHEDULED) {
             // The stop queues behind everything that is ready, so that it all runs first.

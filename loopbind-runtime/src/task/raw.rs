@@ -48,7 +48,7 @@ pub(super) enum Polled {
 }
 
 /// What the destructor of a future threw, if it did.
-pub(super) type Spill = Option<Box<PanicPayload>>;
+pub(super) type Spill = Option<PanicPayload>;
 
 /// What was found in an outcome nobody took.
 pub(super) enum Unread {
@@ -84,7 +84,7 @@ impl<F: Future> TaskCell<F> {
         }
     }
 
-    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+    pub(super) unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
         // SAFETY: `header` heads a `TaskCell<F>`, by the vtable's contract.
         unsafe { UnsafeCell::raw_get(&raw const (*header.cast::<Self>().as_ptr()).stage) }
     }
@@ -101,13 +101,13 @@ impl<F: Future> TaskCell<F> {
             match polled {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
-                    let spill = Self::drop_future(header).err().map(Box::new);
+                    let spill = Self::drop_future(header).err();
                     stage.write(Stage::Outcome(Ok(value)));
                     Polled::Ready(spill)
                 }
                 Err(payload) => {
                     let payload = PanicPayload::new(payload);
-                    let spill = Self::drop_future(header).err().map(Box::new);
+                    let spill = Self::drop_future(header).err();
                     stage.write(Stage::Outcome(Err(TaskError::Panicked(payload))));
                     Polled::Panicked(spill)
                 }
