@@ -27,7 +27,7 @@ use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::PanicPayload;
 use crate::sys::{self, Driver};
-use crate::task::{Home, Keeper, LocalHome};
+use crate::task::{self, Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
     pub(crate) home: LocalHome,
@@ -48,6 +48,8 @@ pub(crate) struct Engine {
     /// The end of `run` is cancelling what is left.
     shutting_down: Cell<bool>,
     main: Cell<Option<main_future::MainPointer>>,
+    /// The entry of the last main future.
+    spare_root: Cell<Option<task::Root<main_future::Signpost>>>,
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,
@@ -125,6 +127,7 @@ impl Engine {
             slow_limit: Cell::new(settings.slow_callback_duration),
             shutting_down: Cell::new(false),
             main: Cell::new(None),
+            spare_root: Cell::new(None),
             meters: Meters::default(),
             watchdog: Cell::new(None),
             registrar: Cell::new(None),

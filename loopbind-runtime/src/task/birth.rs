@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -29,6 +31,24 @@ impl Birth {
     #[track_caller]
     pub(crate) fn here() -> Self {
         Birth { name: None, place: Location::caller() }
+    }
+}
+
+/// The entry of a main future, in a cell for an `F`.
+pub(crate) struct Root<F> {
+    task: TaskRef,
+    _future: PhantomData<F>,
+}
+
+impl<F> Root<F> {
+    pub(crate) fn as_entry(&self) -> NonNull<Header> {
+        self.task.header()
+    }
+
+    /// Whether its run is over and left nothing behind.
+    fn is_free(&self) -> bool {
+        let head = self.task.head();
+        head.has(DONE) && head.refs.is_unique() && head.cold.borrow().is_none()
     }
 }
 
@@ -180,24 +200,45 @@ impl LocalHome {
         unsafe { life::queue_callback(callback, self.local()) }
     }
 
-    /// The entry of a run's main future, which stays where its caller has it. `main` finds it.
-    pub(crate) fn root<F: Future + 'static>(&self, main: F, birth: Birth) -> TaskRef {
+    /// The entry of a run's main future, which stays where its caller has it: `main` finds it.
+    ///
+    /// `before` is the entry of a run that is over. Where nobody else has kept it, it serves again.
+    pub(crate) fn root<F: Future + Unpin + 'static>(
+        &self,
+        main: F,
+        place: &'static Location<'static>,
+        before: Option<Root<F>>,
+    ) -> Root<F> {
         self.take_in();
         let id = self.local().ids.next();
-        let header = header::<F>(self, id, Refs::new(2), ROOT, birth);
-        let header = TaskCell::allocate(header, Stage::Future(main));
-        // SAFETY: new; one reference is the loop's, one the caller's.
+        let refs = Refs::new(2);
+        let header = match before.filter(Root::is_free) {
+            // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
+            // change. Its task is over, and nothing in the stage is pinned.
+            Some(root) => unsafe {
+                let mut header = root.task.into_header();
+                header.as_mut().renew(id, refs, ROOT, place);
+                *TaskCell::<F>::stage(header) = Stage::Future(main);
+                header
+            },
+            None => {
+                let birth = Birth { name: None, place };
+                let header = header::<F>(self, id, refs, ROOT, birth);
+                TaskCell::allocate(header, Stage::Future(main))
+            }
+        };
+        // SAFETY: as good as new; one reference is the loop's, one the caller's.
         unsafe {
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
-            TaskRef::own(header)
+            Root { task: TaskRef::own(header), _future: PhantomData }
         }
     }
 
     /// The main future is gone, whether it was done or not.
-    pub(crate) fn retire_root(&self, root: &TaskRef) {
+    pub(crate) fn retire_root<F>(&self, root: &Root<F>) {
         // SAFETY: on the owner's thread, with a reference in hand.
-        unsafe { life::retire_root(root.header(), self.local()) }
+        unsafe { life::retire_root(root.task.header(), self.local()) }
     }
 
     /// Ends the oldest task of a closing loop. False: there is none.
@@ -239,7 +280,8 @@ pub(crate) fn post_task<F>(
 where
     F: Future<Output = ()> + 'static,
 {
-    let header = header::<F>(home, TaskId::next(), Refs::posted(2), NEW, birth);
+    let refs = Refs::posted(2);
+    let header = header::<F>(home, TaskId::next(), refs, NEW, birth);
     let header = TaskCell::allocate(header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
@@ -262,7 +304,8 @@ where
 {
     let birth = Birth::here();
     let refs = Refs::posted(1);
-    let header = header::<Call<C>>(home, TaskId::next(), refs, NEW | CALLBACK, birth);
+    let state = NEW | CALLBACK;
+    let header = header::<Call<C>>(home, TaskId::next(), refs, state, birth);
     let header = TaskCell::allocate(header, Stage::Future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {
