@@ -6,6 +6,8 @@ use std::{env, fs, thread};
 
 /// The library under test, and where its dependencies lie.
 pub(crate) struct Built {
+    /// What the programs call it.
+    name: &'static str,
     library: PathBuf,
     dependencies: PathBuf,
 }
@@ -67,7 +69,7 @@ impl Built {
         libraries.sort_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
         let mut said = String::from("there is none");
         while let Some(library) = libraries.pop() {
-            let built = Built { library, dependencies: dependencies.to_owned() };
+            let built = Built { name: "loopbind", library, dependencies: dependencies.to_owned() };
             let right = "#[loopbind::loop_main]\npub async fn f() {}\n";
             said = built.compile(Compiler::RUSTC, &place("right"), right);
             if said.is_empty() {
@@ -75,6 +77,11 @@ impl Built {
             }
         }
         panic!("no library that a program can use: {said}");
+    }
+
+    /// The same library as a dependency of another name.
+    pub(crate) fn known_as(self, name: &'static str) -> Built {
+        Built { name, ..self }
     }
 
     /// What the compiler says of a library with this text.
@@ -96,7 +103,7 @@ impl Built {
         command
             .args(compiler.options)
             .arg("--extern")
-            .arg(format!("loopbind={}", self.library.display()))
+            .arg(format!("{}={}", self.name, self.library.display()))
             .arg("-L")
             .arg(format!("dependency={}", self.dependencies.display()))
             .current_dir(directory);

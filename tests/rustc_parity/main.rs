@@ -145,6 +145,23 @@ pub fn g() -> impl std::fmt::Display {
     assert!(wrong.contains("E0515") || wrong.contains("E0597"), "2024 captures: {wrong}");
 }
 
+#[test]
+fn a_renamed_dependency_is_found_by_its_path() {
+    let text = "#![deny(warnings)]
+#![no_std]
+#[lb::loop_main(crate = lb)]
+pub async fn f() {}
+#[lb::loop_thread(crate = ::lb, spawn, stack_size = 1 << 20)]
+pub async fn g<T: Send + 'static>(a: T) -> Option<T> { Some(a) }
+#[lb::loop_test(crate = lb)]
+async fn h() {}
+";
+    let built = Built::find().known_as("lb");
+    assert_eq!(built.compile(Compiler::RUSTC, &place("with"), text), "");
+    let without = text.replace("crate = lb", "").replace("crate = ::lb,", "");
+    assert!(built.compile(Compiler::RUSTC, &place("without"), &without).contains("loopbind"));
+}
+
 /// Where rustc reports errors, as `line:column`, sorted; how it words them is its own affair.
 fn errors_of(name: &str, text: &str) -> Vec<String> {
     let said = Built::find().compile(Compiler::BRIEF, &place(name), text);

@@ -288,8 +288,9 @@ pub fn cases(values: TokenStream, item: TokenStream) -> TokenStream {
     let (attributes, function) = trees.split_at(attributes);
     let text = |trees: &[TokenTree]| trees.iter().cloned().collect::<TokenStream>().to_string();
     let (attributes, function) = (text(attributes), text(function));
-    assert!(function.contains("#[case]"), "the argument has lost its mark: {function}");
-    let function = function.replace("#[case]", "");
+    let signature = function.split('{').next().unwrap();
+    assert!(signature.contains("#[case]"), "the argument has lost its mark: {function}");
+    let function = function.replacen("#[case]", "", 1);
     let test = if attributes.contains("test]") { "" } else { "#[test]" };
     let (asynchronous, wait) = if function.contains("async fn check") { ("async", ".await") } else { ("", "") };
     let mut all = function;
