@@ -144,7 +144,7 @@ impl TimerHandle {
         self.handle.is_cancelled()
     }
 
-    /// The deadline, on the loop's clock. CB-08.
+    /// The deadline, on the loop's clock; a `call_later` has it fixed when it is made. CB-08.
     ///
     /// ```
     /// use loopbind::EventLoop;

@@ -75,7 +75,7 @@ impl EventLoop {
         Builder::default().build()
     }
 
-    /// A loop to be described first.
+    /// A builder for a loop with other settings than the defaults.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -123,7 +123,7 @@ impl EventLoop {
         self.hold.home.name.as_deref()
     }
 
-    /// What other threads may have of it.
+    /// A handle for other threads: it posts callbacks and starts tasks here.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -257,7 +257,7 @@ impl EventLoop {
         self.hold.home.spawn(future, Birth::here())
     }
 
-    /// A task to be named first: `.name("..").spawn(future)`.
+    /// A builder for a task that is to have a name: `.name("..").spawn(future)`.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -436,7 +436,7 @@ impl EventLoop {
         self.hold.set_slow_limit(limit);
     }
 
-    /// What the loop has done since it was made.
+    /// What the loop has done since it was made: counts of items, and times.
     ///
     /// ```
     /// use loopbind::EventLoop;

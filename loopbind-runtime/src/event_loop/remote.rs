@@ -108,7 +108,8 @@ impl LoopHandle {
     }
 
     /// Starts a task on the loop: the closure crosses threads, and the future, `Send` or not, is made
-    /// and lives on the loop's thread. THR-08.
+    /// and lives on the loop's thread. A closure that panics settles the task as
+    /// [`TaskError::Panicked`]. THR-08, THR-15.
     ///
     /// # Errors
     /// As [`call_soon_threadsafe`](LoopHandle::call_soon_threadsafe).

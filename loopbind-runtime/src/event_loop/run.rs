@@ -111,8 +111,8 @@ impl EventLoop {
     }
 
     /// One turn, for a host that has a loop of its own: what is ready, due timers, readiness. Waits
-    /// at most `timeout` (`Some(Duration::ZERO)`: not at all; `None`: until something comes). Where the
-    /// clock is virtual, it is the clock that moves by that much.
+    /// at most `timeout` (`Some(Duration::ZERO)`: not at all; `None`: until something comes). A
+    /// virtual clock moves instead, as far as the loop would have waited.
     ///
     /// # Errors
     /// As [`run_until_complete`](EventLoop::run_until_complete) refuses, and [`LoopError::Io`] as there.

@@ -154,7 +154,7 @@ impl Runner {
     /// assert!(cleaned.get());
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias("shutdown_asyncgens", "shutdown_default_executor"))]
+    #[doc(alias = "shutdown_default_executor")]
     pub fn close(self) -> Result<(), LoopError> {
         // Dropped afterwards, closed: the drop finds nothing to do.
         shut_down(&self.event_loop)

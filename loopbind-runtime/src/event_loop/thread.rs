@@ -221,7 +221,7 @@ impl ThreadBuilder {
         self
     }
 
-    /// What the loop is to be like.
+    /// Sets what the loop is to be like: it is built from `builder`, on the new thread.
     ///
     /// ```
     /// use loopbind::{EventLoop, sleep, thread::ThreadBuilder};

@@ -47,7 +47,7 @@ use crate::panic::caught;
 /// assert_eq!(sum, 3);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("JoinHandle", "Future"))]
+#[doc(alias = "JoinHandle")]
 pub struct Task<T> {
     task: TaskRef,
     /// It resolved: with the outcome, or with an error about the waiting.
@@ -240,7 +240,7 @@ impl<T> Task<T> {
     /// with other callbacks and with whoever awaits. FUT-07, FUT-08.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    /// As [`EventLoop::create_task`](crate::EventLoop::create_task).
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -567,7 +567,7 @@ impl TaskBuilder {
     /// Starts the task: its first step is behind everything that is ready.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    /// As [`EventLoop::create_task`](crate::EventLoop::create_task).
     ///
     /// ```
     /// use loopbind::EventLoop;

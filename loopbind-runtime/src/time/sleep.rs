@@ -33,7 +33,8 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { alarm: Alarm::after(duration), stage: Stage::New }
 }
 
-/// Waits until `deadline` on the loop's clock; one that has passed suspends for one iteration.
+/// Waits until `deadline` on the loop's clock; one that has passed suspends for one iteration, as
+/// [`sleep`] of zero does.
 ///
 /// # Panics
 /// As [`sleep`].
