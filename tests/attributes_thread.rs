@@ -5,6 +5,7 @@ use loopbind::{
     EventLoop, LoopError, LoopId, get_bound_loop, get_event_loop, get_running_loop, loop_thread,
     main_loop, task, yield_now,
 };
+use std::cell::Cell;
 use std::future::pending;
 use std::panic;
 use std::rc::Rc;
@@ -120,6 +121,44 @@ fn methods_have_their_receiver() {
     assert_eq!(Rc::clone(&counter).parsed("1").expect("a number"), 9);
     assert_eq!(Rc::clone(&counter).parsed("").expect_err("early").to_string(), "nothing");
     assert!(counter.parsed("x").is_err());
+}
+
+/// Says on its way out whether a loop was running.
+struct Last<'a>(&'a Cell<Option<bool>>, u32);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        self.0.set(Some(get_running_loop().is_ok()));
+    }
+}
+
+impl Last<'_> {
+    #[loop_thread]
+    async fn unnamed(self) {
+        yield_now().await;
+    }
+
+    #[loop_thread]
+    async fn in_part(self) -> u32 {
+        yield_now().await;
+        self.1
+    }
+
+    #[loop_thread]
+    async fn beside(self: Rc<Self>, _: Self, _unused: Self) {
+        yield_now().await;
+    }
+}
+
+#[test]
+fn what_the_body_does_not_name_is_dropped_in_the_run_too() {
+    let seen = [const { Cell::new(None) }; 3];
+    Last(&seen[0], 1).unnamed();
+    assert_eq!(seen[0].take(), Some(true));
+    assert_eq!(Last(&seen[0], 1).in_part(), 1);
+    assert_eq!(seen[0].take(), Some(true));
+    Rc::new(Last(&seen[0], 1)).beside(Last(&seen[1], 1), Last(&seen[2], 1));
+    assert_eq!(seen.map(|seen| seen.take()), [Some(true); 3]);
 }
 
 #[test]

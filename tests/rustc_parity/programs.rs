@@ -172,6 +172,26 @@ pub(crate) const WRONG: &[Program] = &[
         "E0733",
         "#[HERE]\npub async fn f(n: u32) {\n    async fn g(n: u32) {\n        g(n - 1).await;\n    }\n    g(n).await;\n}",
     ),
+    program(
+        "items_with_a_self_of_their_own",
+        "mismatched types",
+        "#[HERE]
+pub async fn f() -> u32 {
+    struct List(Option<Box<Self>>);
+    impl List {
+        fn new() -> Self {
+            Self(None)
+        }
+    }
+    trait Same {
+        fn same(self) -> Self;
+    }
+    if List::new().0.is_some() {
+        return String::new();
+    }
+    \"five\"
+}",
+    ),
     program("plain_wrong_tail", "E0308", "#[HERE]\npub fn f() -> u32 {\n    \"five\"\n}"),
     program(
         "plain_unused",
