@@ -67,7 +67,7 @@ impl Thread {
     }
 
     /// In a forked child everything is as never set. What was there is the parent's: forgotten, not
-    /// dropped.
+    /// dropped, but for its descriptors.
     fn wake_up_in_child(&self) {
         if self.forks.get() == sys::forks() {
             return;
@@ -75,7 +75,9 @@ impl Thread {
         self.forks.set(sys::forks());
         std::mem::forget(self.base.replace(Slot::NeverSet));
         std::mem::forget(self.frames.take());
-        std::mem::forget(self.open.take());
+        for engine in self.open.take().values().filter_map(Weak::upgrade) {
+            engine.close_inherited_descriptors();
+        }
     }
 }
 

@@ -109,10 +109,9 @@ impl Engine {
         };
         drop(running);
         match (ended, outcome) {
-            (Err(Exit::Thrown(payload)), _) | (Ok(()), Some(Err(payload))) => payload.resume(),
+            (Err(Exit::Thrown(payload)), _) | (_, Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
             (_, Some(Ok(value))) => Ok(value),
-            (Err(Exit::Refused(_)), Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(error)), None) => Err(error),
             (Ok(()), None) => Err(LoopError::StoppedBeforeComplete),
         }

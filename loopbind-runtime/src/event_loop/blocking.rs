@@ -205,6 +205,10 @@ impl<T> Future for BlockingTask<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.home.is_inherited() {
+            // The pool's threads stayed with the parent. Refused: the outcome came before the fork.
+            let _ = self.receiver.preempt(Err(TaskError::Forked));
+        }
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         self.awaited = true;

@@ -220,7 +220,11 @@ impl LoopHandle {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.home.is_closed() && !self.home.is_inherited()
+        !self.home.is_closed() && !self.is_inherited()
+    }
+
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.home.is_inherited()
     }
 }
 
@@ -297,6 +301,7 @@ impl<T> RemoteTask<T> {
     /// ```
     #[doc(alias = "result")]
     pub fn join(self) -> Result<T, TaskError> {
+        self.settle_if_inherited();
         if self.would_deadlock() {
             return Err(TaskError::WouldDeadlock);
         }
@@ -326,6 +331,7 @@ impl<T> RemoteTask<T> {
     /// ```
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
         assert!(!self.resolved, "a RemoteTask was joined after it gave its outcome");
+        self.settle_if_inherited();
         if self.would_deadlock() {
             return Ok(Err(TaskError::WouldDeadlock));
         }
@@ -372,6 +378,14 @@ impl<T> RemoteTask<T> {
         self.receiver.is_settled()
     }
 
+    /// In a forked child the thread that would bring the outcome is not there.
+    fn settle_if_inherited(&self) {
+        if self.home.is_inherited() {
+            // Refused: the outcome came before the fork.
+            let _ = self.receiver.preempt(Err(TaskError::Forked));
+        }
+    }
+
     fn would_deadlock(&self) -> bool {
         std::thread::current().id() == self.home.owner && !self.receiver.is_settled()
     }
@@ -381,6 +395,7 @@ impl<T> Future for RemoteTask<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.settle_if_inherited();
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         polled

@@ -89,7 +89,8 @@ impl<T> LoopThread<T> {
     ///
     /// # Errors
     /// The payload of the panic that ended the body, as `std::thread::JoinHandle::join` has it; after
-    /// [`stop`](LoopThread::stop), see there.
+    /// [`stop`](LoopThread::stop), see there. In a forked child, where the thread is not,
+    /// [`LoopError::Forked`].
     ///
     /// # Panics
     /// As `std::thread::JoinHandle::join`: it may, where a thread joins itself.
@@ -106,6 +107,9 @@ impl<T> LoopThread<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn join(self) -> std::thread::Result<T> {
+        if self.handle.is_inherited() {
+            return Err(Box::new(LoopError::Forked));
+        }
         self.thread.join()
     }
 

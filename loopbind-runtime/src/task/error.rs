@@ -36,6 +36,8 @@ pub enum TaskError {
     /// The task's loop is not the one that is being turned here, so that nothing would ever wake
     /// the waiter. Await it on its own loop, or hand the result over through a channel.
     ForeignLoop,
+    /// The task, or the work, is the parent's of this forked process: nothing comes of it here.
+    Forked,
 }
 
 impl TaskError {
@@ -95,6 +97,9 @@ impl fmt::Display for TaskError {
             TaskError::ForeignLoop => f.write_str(
                 "the task belongs to an event loop that is not running here: await it on its own loop",
             ),
+            TaskError::Forked => {
+                f.write_str("the task belongs to the process that forked this one")
+            }
         }
     }
 }

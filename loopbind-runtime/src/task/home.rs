@@ -374,6 +374,13 @@ impl LocalHome {
         self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// In a forked child, where the thread that held the lock may not be: the bell is left open then.
+    pub(crate) fn remove_inherited_bell(&self) {
+        if let Ok(mut bell) = self.home.bell.try_lock() {
+            bell.take();
+        }
+    }
+
     /// Names who hears of errors; `None` as the engine goes.
     ///
     /// # Safety

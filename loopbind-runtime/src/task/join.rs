@@ -294,6 +294,7 @@ impl<T> Task<T> {
             return Poll::Ready(outcome.expect("a Task was polled after it gave its outcome"));
         }
         let error = match head.home.at_home() {
+            None if head.home.is_inherited() => TaskError::Forked,
             None => TaskError::ForeignLoop,
             Some(local) if local.current.get() == Some(self.task.header()) => TaskError::SelfAwait,
             Some(_) => {
