@@ -71,11 +71,9 @@ struct Mounted<'a> {
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         self.engine.main.set(None);
-        self.engine.home.local().root.set(None);
         if let Some(root) = self.root.take() {
-            self.engine.home.retire_root(&root);
             // The next run's, if nobody keeps a waker of this one.
-            self.engine.spare_root.set(Some(root));
+            self.engine.spare_root.set(self.engine.home.retire_root(root));
         }
     }
 }
@@ -92,8 +90,7 @@ impl Engine {
             let pointer = NonNull::from(unsafe { main.as_mut().get_unchecked_mut() });
             self.main
                 .set(Some(MainPointer { main: pointer.cast(), poll: Main::<F::IntoFuture>::poll }));
-            let root = self.home.root(Signpost, place, self.spare_root.take());
-            self.home.local().root.set(Some(root.as_entry()));
+            let root = self.home.mount_root(Signpost, place, self.spare_root.take());
             let mounted = Mounted { engine: self, root: Some(root) };
             let ended = self.run_on();
             drop(mounted);

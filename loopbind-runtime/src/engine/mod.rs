@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     shutting_down: Cell<bool>,
     main: Cell<Option<main_future::MainPointer>>,
     /// The entry of the last main future.
-    spare_root: Cell<Option<task::Root<main_future::Signpost>>>,
+    spare_root: Cell<Option<task::SpareRoot<main_future::Signpost>>>,
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,

@@ -34,21 +34,23 @@ impl Birth {
     }
 }
 
-/// The entry of a main future, in a cell for an `F`.
+/// The entry of the main future of the run that is on, in a cell for an `F`.
 pub(crate) struct Root<F> {
+    header: NonNull<Header>,
+    _future: PhantomData<F>,
+}
+
+/// The entry of a main future whose run is over.
+pub(crate) struct SpareRoot<F> {
     task: TaskRef,
     _future: PhantomData<F>,
 }
 
-impl<F> Root<F> {
-    pub(crate) fn as_entry(&self) -> NonNull<Header> {
-        self.task.header()
-    }
-
-    /// Whether its run is over and left nothing behind.
+impl<F> SpareRoot<F> {
+    /// Whether its run left nothing behind.
     fn is_free(&self) -> bool {
         let head = self.task.head();
-        head.has(DONE) && head.refs.is_unique() && head.cold.borrow().is_none()
+        head.refs.is_unique() && head.cold.borrow().is_none()
     }
 }
 
@@ -200,23 +202,24 @@ impl LocalHome {
         unsafe { life::queue_callback(callback, self.local()) }
     }
 
-    /// The entry of a run's main future, which stays where its caller has it: `main` finds it.
+    /// Mounts the entry of a run's main future, which stays where its caller has it: `main` finds it.
     ///
-    /// `before` is the entry of a run that is over. Where nobody else has kept it, it serves again.
-    pub(crate) fn root<F: Future + Unpin + 'static>(
+    /// `spare` is the entry of a run that is over. Where nobody else has kept it, it serves again.
+    pub(crate) fn mount_root<F: Future + Unpin + 'static>(
         &self,
         main: F,
         place: &'static Location<'static>,
-        before: Option<Root<F>>,
+        spare: Option<SpareRoot<F>>,
     ) -> Root<F> {
         self.take_in();
         let id = self.local().ids.next();
-        let refs = Refs::new(2);
-        let header = match before.filter(Root::is_free) {
+        // The loop's. The run has it when it is over.
+        let refs = Refs::new(1);
+        let header = match spare.filter(SpareRoot::is_free) {
             // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
             // change. Its task is over, and nothing in the stage is pinned.
-            Some(root) => unsafe {
-                let mut header = root.task.into_header();
+            Some(spare) => unsafe {
+                let mut header = spare.task.into_header();
                 header.as_mut().renew(id, refs, ROOT, place);
                 *TaskCell::<F>::stage(header) = Stage::Future(main);
                 header
@@ -227,18 +230,23 @@ impl LocalHome {
                 TaskCell::allocate(header, Stage::Future(main))
             }
         };
-        // SAFETY: as good as new; one reference is the loop's, one the caller's.
+        // SAFETY: as good as new, on the owner's thread.
         unsafe {
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
-            Root { task: TaskRef::own(header), _future: PhantomData }
         }
+        self.local().root.set(Some(header));
+        Root { header, _future: PhantomData }
     }
 
     /// The main future is gone, whether it was done or not.
-    pub(crate) fn retire_root<F>(&self, root: &Root<F>) {
-        // SAFETY: on the owner's thread, with a reference in hand.
-        unsafe { life::retire_root(root.task.header(), self.local()) }
+    pub(crate) fn retire_root<F>(&self, root: Root<F>) -> Option<SpareRoot<F>> {
+        // SAFETY: on the owner's thread; the loop keeps a root until it is retired, which is once,
+        // and gives its reference to us if it says so.
+        unsafe {
+            life::retire_root(root.header, self.local())
+                .then(|| SpareRoot { task: TaskRef::own(root.header), _future: PhantomData })
+        }
     }
 
     /// Ends the oldest task of a closing loop. False: there is none.

@@ -161,7 +161,9 @@ unsafe fn bury(header: NonNull<Header>, local: &Local) {
         let head = header.as_ref();
         head.clear(SCHEDULED);
         if head.has(ROOT) && local.root.get() == Some(header) {
+            // The reference waits for the run, which takes it as it ends: `retire_root`.
             local.stopping.set(true);
+            return;
         }
         release(header);
     }
@@ -347,19 +349,18 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
     }
 }
 
-/// The main future of a run that ended before it did is gone: so is its entry among the tasks.
-pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) {
-    // SAFETY: alive by the caller's reference, on the owner's thread.
+/// The main future of a run is gone, perhaps before it was done: so is its entry among the tasks.
+/// The loop's reference becomes the caller's, unless the entry still is in the ready queue.
+pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool {
+    // SAFETY: alive by the loop's reference, on the owner's thread.
     unsafe {
         let head = header.as_ref();
-        if head.has(DONE) {
-            return;
+        if !head.has(DONE) {
+            head.set(DONE);
+            delist(header, local);
         }
-        head.set(DONE);
-        delist(header, local);
-        if !head.has(SCHEDULED) {
-            release(header);
-        }
+        local.root.set(None);
+        !head.has(SCHEDULED)
     }
 }
 

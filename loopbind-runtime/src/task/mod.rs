@@ -22,7 +22,7 @@ pub use info::{TaskInfo, TaskState};
 pub use join::{AbortOnDrop, Join, Task, TaskBuilder, shield};
 pub use yield_now::yield_now;
 
-pub(crate) use birth::{Birth, Root, post_callback, post_task};
+pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use header::{RemoteRef, TaskRef};
 pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 
