@@ -47,6 +47,26 @@ pub(crate) fn list(signature: &Signature) -> Vec<Argument<'_>> {
         .collect()
 }
 
+/// The arguments of the inner function: as they were written, without the attributes that are for other macros.
+pub(crate) fn inside(signature: &Signature) -> TokenStream {
+    let inputs = signature.inputs.pairs().map(|pair| {
+        let (input, comma) = pair.into_tuple();
+        let mut input = input.clone();
+        if let FnArg::Typed(written) = &mut input {
+            written.attrs.retain(is_about_body);
+        }
+        quote!(#input #comma)
+    });
+    quote!(#(#inputs)*)
+}
+
+/// Whether an attribute of an argument is for the function that has the body; others are for macros below this attribute.
+fn is_about_body(attribute: &syn::Attribute) -> bool {
+    const NAMES: [&str; 8] =
+        ["allow", "cfg", "cfg_attr", "deny", "doc", "expect", "forbid", "warn"];
+    NAMES.iter().any(|name| attribute.path().is_ident(name))
+}
+
 /// The name that a plain `name` or `mut name` binds, out of sight of the user's tokens.
 fn binding(pattern: &Pat) -> Option<Ident> {
     let Pat::Ident(pattern) = pattern else {
@@ -64,11 +84,12 @@ fn binding(pattern: &Pat) -> Option<Ident> {
 }
 
 impl Argument<'_> {
-    /// In the signature of the outer function.
+    /// In the signature of the outer function, with what other attribute macros have to find there.
     pub(crate) fn declared(&self) -> TokenStream {
+        let foreign = self.written.attrs.iter().filter(|attribute| !is_about_body(attribute));
         let (cfg, name, colon, ty) =
             (self.cfg(), &self.name, &self.written.colon_token, &self.written.ty);
-        quote!(#cfg #name #colon #ty)
+        quote!(#(#foreign)* #cfg #name #colon #ty)
     }
 
     /// What happens to it in the outer function before the loop is made.
@@ -122,7 +143,8 @@ impl Argument<'_> {
     /// Bound by the user's pattern, as an `async fn` binds it: whole first, so that all of it is dropped with the body.
     pub(crate) fn bound(&self, model: &Model) -> TokenStream {
         let (name, pattern, value) = (&self.name, &self.written.pat, self.passed(model));
-        let attributes = &self.written.attrs;
+        let attributes: Vec<_> =
+            self.written.attrs.iter().filter(|attribute| is_about_body(attribute)).collect();
         let cfg = self.cfg();
         if binding(&self.written.pat).is_some() {
             return quote_spanned!(Span::mixed_site()=> #(#attributes)* let #pattern = #value;);

@@ -5,12 +5,12 @@
 
 use crate::arguments::{self, Argument};
 use crate::errors::Errors;
-use crate::model::{self, Attribute, Form, Model, Place};
-use crate::options::{self, Value};
+use crate::model::{Attribute, Form, Model, Place};
 use crate::parse::{self, Body};
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use crate::{body, options};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericParam, ReturnType, Signature, Type, Visibility};
+use syn::{ReturnType, Signature, Type, Visibility};
 
 /// Expands one attribute on one item. Never panics; says all that is wrong, and always gives an item back.
 pub(crate) fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
@@ -37,17 +37,17 @@ fn outer(model: &Model) -> TokenStream {
     let arguments = arguments::list(&function.signature);
     let test = test_attribute(model);
     let head = head(model, &arguments);
-    let body = match (&function.body, model.form) {
+    let braces = match (&function.body, model.form) {
         (Body::Missing(semicolon), _) => semicolon.to_token_stream(),
         // `::core` even if the path of `crate = path` is wrong, which is one error and should stay one.
         (Body::Block(_), Form::Placeholder) => {
             quote_spanned!(Span::mixed_site()=> { ::core::unimplemented!() })
         }
-        (Body::Block(body), Form::InnerFunction) => around_function(model, body, &arguments),
-        (Body::Block(body), Form::Closure) => around_closure(model, body, &arguments),
+        (Body::Block(body), Form::InnerFunction) => body::around_function(model, body, &arguments),
+        (Body::Block(body), Form::Closure) => body::around_closure(model, body, &arguments),
     };
     let silenced = silenced_outside(model);
-    quote!(#silenced #(#attributes)* #test #visibility #head #body)
+    quote!(#silenced #(#attributes)* #test #visibility #head #braces)
 }
 
 /// Lints that fire on a plain `fn`, as the outer one is, and not on an `async fn`, as the user's is.
@@ -57,32 +57,6 @@ fn silenced_outside(model: &Model) -> TokenStream {
     }
     quote_spanned! {Span::mixed_site()=>
         #[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
-    }
-}
-
-/// Lints that spare what a library exports: the outer function may be that, and they look at it; the inner one never is.
-fn silenced_inside(model: &Model) -> TokenStream {
-    if matches!(model.function.visibility, Visibility::Inherited) {
-        return TokenStream::new();
-    }
-    quote_spanned! {Span::mixed_site()=>
-        #[allow(
-            clippy::borrowed_box,
-            clippy::box_collection,
-            clippy::fn_params_excessive_bools,
-            clippy::large_types_passed_by_value,
-            clippy::linkedlist,
-            clippy::needless_pass_by_ref_mut,
-            clippy::option_option,
-            clippy::owned_cow,
-            clippy::rc_buffer,
-            clippy::rc_mutex,
-            clippy::redundant_allocation,
-            clippy::ref_option,
-            clippy::unnecessary_box_returns,
-            clippy::unnecessary_wraps,
-            clippy::vec_box,
-        )]
     }
 }
 
@@ -126,281 +100,33 @@ fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
 /// What the outer function returns.
 fn output(model: &Model) -> TokenStream {
     let signature = &model.function.signature;
-    let home = &model.home;
-    let returned = match &signature.output {
-        ReturnType::Type(_, ty) => ty.to_token_stream(),
-        ReturnType::Default => quote_spanned!(Span::mixed_site()=> ()),
-    };
-    let returned = if signature.asyncness.is_some() { capturing(returned) } else { returned };
-    match (&signature.output, model.place) {
-        (ReturnType::Default, Place::CallingThread) => TokenStream::new(),
-        (ReturnType::Type(arrow, _), Place::CallingThread) => quote!(#arrow #returned),
-        (_, Place::NewThread) => {
-            let returned = if let ReturnType::Type(_, ty) = &signature.output {
-                if matches!(**ty, Type::Never(_)) {
-                    // The only way to write this type as an argument: as what a function that returns it repeats.
-                    quote_spanned! {Span::mixed_site()=>
-                        <#home::__private::core::iter::RepeatWith<fn() -> #returned> as #home::__private::core::iter::Iterator>::Item
-                    }
-                } else {
-                    returned
-                }
-            } else {
-                returned
-            };
-            // It ends where the written one ends, as the span of the whole signature does.
-            let end = match &signature.output {
-                ReturnType::Type(_, ty) => {
-                    ty.to_token_stream().into_iter().last().map(|last| last.span())
-                }
-                ReturnType::Default => None,
-            };
-            let end = end.unwrap_or_else(|| signature.paren_token.span.join());
-            let close = quote_spanned!(end=> >);
-            quote_spanned!(Span::mixed_site()=> -> #home::__private::LoopThread<#returned #close)
+    if model.place == Place::CallingThread {
+        return signature.output.to_token_stream();
+    }
+    let (home, ours) = (&model.home, Span::mixed_site());
+    // It ends where the written one ends, as the span of the whole signature does.
+    let (returned, end) = match &signature.output {
+        ReturnType::Default => (quote_spanned!(ours=> ()), signature.paren_token.span.join()),
+        ReturnType::Type(_, ty) => {
+            let returned = ty.to_token_stream();
+            let end = returned.clone().into_iter().last().map_or(ours, |last| last.span());
+            (returned, end)
         }
-    }
-}
-
-/// `impl Trait` that captures every lifetime, as in an `async fn` of any edition: our spans are of an edition where it does.
-fn capturing(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|tree| match tree {
-            TokenTree::Ident(mut word) if word == "impl" => {
-                word.set_span(Span::mixed_site().located_at(word.span()));
-                TokenTree::Ident(word)
-            }
-            TokenTree::Group(group) => {
-                let mut inside = Group::new(group.delimiter(), capturing(group.stream()));
-                inside.set_span(group.span());
-                TokenTree::Group(inside)
-            }
-            other => other,
-        })
-        .collect()
-}
-
-/// The user's function, kept as it is inside ours, and the call that runs it.
-fn around_function(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
-    let signature = &model.function.signature;
-    let Signature { asyncness, safety, fn_token, ident, generics, inputs, output, .. } = signature;
-    // Dead code is not reported of a name that starts so: it is reported of the outer function.
-    let inner = Ident::new("__loopbind_body", ident.span());
-    let where_clause = &generics.where_clause;
-    let mut parentheses = Group::new(Delimiter::Parenthesis, inputs.to_token_stream());
-    parentheses.set_span(signature.paren_token.span.join());
-    let mut function = quote! {
-        #asyncness #safety #fn_token #inner #generics #parentheses #output #where_clause #body
     };
-    if let Some(first) = model.function.visibility.to_token_stream().into_iter().next() {
-        function = starting_at(first.span(), function);
-    }
-
-    let mut callee = Ident::new("__loopbind_body", Span::mixed_site()).into_token_stream();
-    let parameters: Vec<&Ident> = generics
-        .params
-        .iter()
-        .filter_map(|parameter| match parameter {
-            GenericParam::Type(parameter) => Some(&parameter.ident),
-            GenericParam::Const(parameter) => Some(&parameter.ident),
-            // Lifetimes are found by inference; most could not be written.
-            GenericParam::Lifetime(_) => None,
-        })
-        .collect();
-    if !parameters.is_empty() {
-        callee = quote_spanned!(Span::mixed_site()=> #callee::<#(#parameters),*>);
-    }
-    let call = arguments::call(&callee, arguments, model);
-    let call = if model::is_unsafe(signature) {
-        quote_spanned!(Span::mixed_site()=> unsafe { #call })
-    } else {
-        call
-    };
-    let prepared = arguments.iter().map(|argument| argument.prepared(model));
-    let alias = alias(model);
-    let package = arguments::package(model, arguments);
-    let silenced = silenced_inside(model);
-    let run = run(model, quote_spanned!(Span::mixed_site()=> move || { #call }));
-    braced(body, quote!(#silenced #function #alias #package #(#prepared)* #run))
-}
-
-/// The user's tokens in a closure that has the type of the function, and sees its `self` and `Self`.
-fn around_closure(model: &Model, body: &Group, arguments: &[Argument<'_>]) -> TokenStream {
-    let signature = &model.function.signature;
-    let (inner_attributes, statements) = split_inner_attributes(body);
-    let returned = match &signature.output {
-        ReturnType::Default => Some(quote_spanned!(Span::mixed_site()=> ())),
-        ReturnType::Type(_, ty) if is_nameable(ty) => Some(ty.to_token_stream()),
-        ReturnType::Type(..) => None,
-    };
-    let (arrow, of_type) = match &returned {
-        Some(ty) => (
-            quote_spanned!(Span::mixed_site()=> -> #ty),
-            quote_spanned!(Span::mixed_site()=> : #ty),
-        ),
-        None => (TokenStream::new(), TokenStream::new()),
-    };
-    // Taken whole, so that the part the body does not mention is dropped with the rest.
-    let receiver = signature.receiver().map(|receiver| {
-        let this = &receiver.self_token;
-        quote_spanned!(Span::mixed_site()=> let _ = &#this;)
-    });
-    let bound = arguments.iter().map(|argument| argument.bound(model));
-    let result = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+    let returned = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
     {
-        // What never comes needs no name, and could not be given this type.
-        statements.into_token_stream()
+        // The one way to write this type as an argument: as what a function that returns it would repeat.
+        quote_spanned! {ours=>
+            <#home::__private::core::iter::RepeatWith<fn() -> #returned> as #home::__private::core::iter::Iterator>::Item
+        }
     } else {
-        quote_spanned! {Span::mixed_site()=>
-            let __loopbind_result #of_type = #statements;
-            __loopbind_result
-        }
+        returned
     };
-    let content = quote_spanned!(Span::mixed_site()=> #receiver #(#bound)* #result);
-    // A receiver that cannot move to another thread is said where it stands: all else in the closure can.
-    let (first, last) =
-        signature.receiver().map_or((Span::mixed_site(), Span::mixed_site()), |receiver| {
-            arguments::ends(receiver.to_token_stream())
-        });
-    let head = quote_spanned!(first=> move ||);
-    let content = quote_spanned!(last=> { #content });
-    let closure = match (returned, signature.asyncness) {
-        (Some(_), None) | (None, None) => quote!(#head #arrow #content),
-        (Some(_), Some(_)) => {
-            let asyncness = Ident::new("async", first);
-            quote!(#asyncness #head #arrow #content)
-        }
-        (None, Some(_)) => quote_spanned!(Span::mixed_site()=> #head { async move #content }),
-    };
-    let prepared = arguments.iter().map(|argument| argument.prepared(model));
-    let alias = alias(model);
-    let package = arguments::package(model, arguments);
-    let run = run(model, closure);
-    braced(body, quote!(#inner_attributes #alias #package #(#prepared)* #run))
+    let close = quote_spanned!(end=> >);
+    quote_spanned!(ours=> -> #home::__private::LoopThread<#returned #close)
 }
 
-/// A short name for what this crate has in the runtime: if the path of `crate = path` is wrong, that is one error.
-///
-/// Its one segment can also be moved to the user's tokens, where a longer path would only partly go.
-fn alias(model: &Model) -> TokenStream {
-    let home = &model.home;
-    quote_spanned!(Span::mixed_site()=> use #home::__private as __loopbind;)
-}
-
-/// The call into the runtime.
-fn run(model: &Model, make: TokenStream) -> TokenStream {
-    let is_async = model.function.signature.asyncness.is_some();
-    let name = match (model.attribute, model.place, is_async) {
-        (Attribute::Main, _, true) => "run_main",
-        (Attribute::Main, _, false) => "bind_main",
-        (Attribute::Thread, Place::CallingThread, true) => "run_thread",
-        (Attribute::Thread, Place::CallingThread, false) => "bind_thread",
-        (Attribute::Thread, Place::NewThread, true) => "spawn_thread",
-        (Attribute::Thread, Place::NewThread, false) => "spawn_plain_thread",
-        (Attribute::Test, _, true) => "run_test",
-        (Attribute::Test, _, false) => "run_plain_test",
-    };
-    let ours = Span::mixed_site();
-    let setup = setup(model);
-    let entry = Ident::new(name, ours);
-    if model.place == Place::NewThread {
-        // What is returned has to be `Send`, and an error about it belongs at its type.
-        let signature = &model.function.signature;
-        let (first, last) = match (&signature.output, signature.generics.type_params().next()) {
-            (ReturnType::Type(_, ty), _) => arguments::ends(ty.to_token_stream()),
-            (ReturnType::Default, Some(parameter)) => {
-                let declared = ours.located_at(parameter.ident.span());
-                (declared, declared)
-            }
-            (ReturnType::Default, None) => (ours, ours),
-        };
-        let private = Ident::new("__loopbind", first);
-        let entry = Ident::new(name, last);
-        let mut handed = Group::new(Delimiter::Parenthesis, quote_spanned!(ours=> #setup, #make));
-        handed.set_span(last);
-        return quote_spanned! {ours=>
-            #private::#entry #handed
-        };
-    }
-    if model.attribute != Attribute::Test {
-        return quote_spanned!(ours=> __loopbind::#entry(#setup, #make));
-    }
-    quote_spanned! {ours=>
-        __loopbind::#entry(#setup, #make, |__loopbind_output| {
-            use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
-            (&__loopbind::Outcome(__loopbind_output)).failed()
-        })
-    }
-}
-
-/// What the options say, as a chain of calls; each call stands at its option, so that a value of the wrong type is told there.
-fn setup(model: &Model) -> TokenStream {
-    let ours = Span::mixed_site();
-    let name = model::plain_name(&model.function.signature);
-    let calls = model.settings.iter().map(|option| {
-        let method = Ident::new(option.known.key(), ours.located_at(option.span));
-        let value = match (&option.value, option.known) {
-            (Value::Tokens(value), _) => value.clone(),
-            (Value::Time(time), _) => {
-                let (seconds, nanoseconds) = (time.as_secs(), time.subsec_nanos());
-                quote_spanned!(ours=> __loopbind::core::time::Duration::new(#seconds, #nanoseconds))
-            }
-            (Value::Nothing, options::Known::Debug) => quote_spanned!(ours=> true),
-            (Value::Nothing, _) => TokenStream::new(),
-        };
-        quote_spanned!(ours=> .#method(#value))
-    });
-    quote_spanned!(ours=> __loopbind::Setup::new(#name) #(#calls)*)
-}
-
-/// `#![..]` at the start of a body, and the body without them: only a function's own braces may hold them.
-fn split_inner_attributes(body: &Group) -> (TokenStream, Group) {
-    let mut attributes = TokenStream::new();
-    let trees: Vec<TokenTree> = body.stream().into_iter().collect();
-    let mut rest = &trees[..];
-    while let [
-        TokenTree::Punct(hash),
-        TokenTree::Punct(bang),
-        TokenTree::Group(content),
-        after @ ..,
-    ] = rest
-    {
-        if hash.as_char() != '#' || bang.as_char() != '!' {
-            break;
-        }
-        attributes.extend([
-            TokenTree::from(hash.clone()),
-            bang.clone().into(),
-            content.clone().into(),
-        ]);
-        rest = after;
-    }
-    let mut without = Group::new(body.delimiter(), rest.iter().cloned().collect());
-    without.set_span(body.span());
-    (attributes, without)
-}
-
-/// Whether a closure may be declared to return the type.
-fn is_nameable(ty: &Type) -> bool {
-    fn has_impl(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|tree| match tree {
-            TokenTree::Ident(word) => word == "impl",
-            TokenTree::Group(group) => has_impl(group.stream()),
-            _ => false,
-        })
-    }
-    !has_impl(ty.to_token_stream())
-}
-
-/// In the braces of the user's body, so that the function ends where the user's does.
-fn braced(body: &Group, content: TokenStream) -> TokenStream {
-    let mut braces = Group::new(Delimiter::Brace, content);
-    braces.set_span(body.span());
-    braces.into_token_stream()
-}
-
-fn starting_at(span: Span, tokens: TokenStream) -> TokenStream {
+pub(crate) fn starting_at(span: Span, tokens: TokenStream) -> TokenStream {
     let mut trees: Vec<TokenTree> = tokens.into_iter().collect();
     if let Some(first) = trees.first_mut() {
         first.set_span(span);

@@ -233,18 +233,14 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
 }
 
 fn path(known: Known, input: ParseStream<'_>, errors: &mut Errors) -> Option<Value> {
-    let start = input.fork();
+    let start = input.span();
     match input.call(Path::parse_mod_style) {
         Ok(path) if input.is_empty() || input.peek(Token![,]) => {
             Some(Value::Tokens(path.into_token_stream()))
         }
         _ => {
             errors.at(
-                if start.peek(Token![::]) || start.peek(syn::Ident::peek_any) {
-                    input.span()
-                } else {
-                    start.span()
-                },
+                if input.is_empty() { start } else { input.span() },
                 format!(
                     "`{}` takes a path, without quotes: write `{}`",
                     known.key(),

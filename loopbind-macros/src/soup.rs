@@ -1,8 +1,10 @@
 //! Whatever the input, the expander gives tokens back: an editor sends it half of a function at every keystroke.
 
 use crate::expand::expand;
-use crate::model::Attribute;
+use crate::model;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{AttrStyle, Attribute, Item, ItemFn};
 
 const OPTIONS: &str = "spawn, name = \"ui\", seed = 7, seeds = 0..64, timeout = \"5s\", stack_size = 1 << 20, core = 0, \
     debug, debug = true, allow_nested_run, crate = a::b, builder = f(1), = , , -1 .. ..= 'x' b'x' 1.5 name(1) virtual_time";
@@ -58,6 +60,15 @@ impl Cook {
     }
 }
 
+/// Not one of those at the start of the body, which goes elsewhere as a whole.
+fn is_outer(attribute: &Attribute) -> bool {
+    matches!(attribute.style, AttrStyle::Outer)
+}
+
+fn tokens_of(syntax: &impl ToTokens) -> String {
+    syntax.to_token_stream().to_string()
+}
+
 #[test]
 fn no_input_is_too_strange() {
     let tokens = |text: &str| text.parse::<TokenStream>().expect("tokens");
@@ -66,21 +77,30 @@ fn no_input_is_too_strange() {
     pantry.extend(ITEMS.iter().flat_map(|item| tokens(item)));
     let mut functions = 0;
     for round in 0..3_000 {
-        let attribute = [Attribute::Main, Attribute::Thread, Attribute::Test][round % 3];
+        let attribute =
+            [model::Attribute::Main, model::Attribute::Thread, model::Attribute::Test][round % 3];
         cook.gentleness = [4, 20, 100][round / 3 % 3];
         let options = cook.stir(tokens(OPTIONS), &pantry);
         let recipe = ITEMS[cook.below(ITEMS.len())];
         let item = cook.stir(tokens(recipe), &pantry);
         let expanded = expand(attribute, options, item.clone());
         assert!(!expanded.is_empty(), "nothing is left of {item}");
-        if let Ok(written) = crate::parse::function(attribute.name(), item.clone()) {
-            functions += 1;
-            let name = written.signature.ident;
-            let text = expanded.to_string();
-            assert!(
-                text.contains(&format!("fn {name}")),
-                "`{name}` is gone from the expansion of {item}:\n{text}"
-            );
+        // What was a function still is one, and is seen from outside as it was.
+        let Ok(written) = syn::parse2::<ItemFn>(item.clone()) else { continue };
+        functions += 1;
+        let file: syn::File = syn::parse2(expanded.clone()).unwrap_or_else(|error| {
+            panic!("{item}\nbecomes what does not parse, {error}:\n{expanded}")
+        });
+        let kept = file.items.into_iter().find_map(|item| match item {
+            Item::Fn(function) if function.sig.ident == written.sig.ident => Some(function),
+            _ => None,
+        });
+        let kept = kept.unwrap_or_else(|| panic!("{item}\nis gone from:\n{expanded}"));
+        assert_eq!(tokens_of(&kept.vis), tokens_of(&written.vis), "in {item}");
+        assert_eq!(tokens_of(&kept.sig.generics), tokens_of(&written.sig.generics), "in {item}");
+        let kept: Vec<_> = kept.attrs.iter().map(tokens_of).collect();
+        for attribute in written.attrs.iter().filter(|attribute| is_outer(attribute)) {
+            assert!(kept.contains(&tokens_of(attribute)), "in {item}");
         }
     }
     assert!(functions > 100, "only {functions} of the soups were functions: nothing was tested");

@@ -67,7 +67,7 @@ impl Thread {
     }
 
     /// In a forked child everything is as never set. What was there is the parent's: forgotten, not
-    /// dropped.
+    /// dropped, but for its descriptors.
     fn wake_up_in_child(&self) {
         if self.forks.get() == sys::forks() {
             return;
@@ -75,7 +75,9 @@ impl Thread {
         self.forks.set(sys::forks());
         std::mem::forget(self.base.replace(Slot::NeverSet));
         std::mem::forget(self.frames.take());
-        std::mem::forget(self.open.take());
+        for engine in self.open.take().values().filter_map(Weak::upgrade) {
+            engine.close_inherited_descriptors();
+        }
     }
 }
 
@@ -118,6 +120,19 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
 /// A binding that ends when this drops: what was bound before is bound again, also on unwinding.
 ///
 /// Guards are frames: dropping one takes out its own frame, and the topmost left decides.
+///
+/// ```
+/// use loopbind::{EventLoop, get_bound_loop};
+///
+/// let (first, second) = (EventLoop::new()?, EventLoop::new()?);
+/// let first_bound = first.bind();
+/// let second_bound = second.bind();
+/// drop(first_bound); // not the topmost: what is bound stays bound
+/// assert_eq!(get_bound_loop(), Some(second));
+/// drop(second_bound);
+/// assert_eq!(get_bound_loop(), None);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "the binding ends when the guard drops"]
 pub struct Bound {
     number: u64,

@@ -1,41 +1,130 @@
 //! Names of loops and tasks: numbers that are never given out twice in a process.
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names one loop: process-wide, never used again.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let (first, second) = (EventLoop::new()?, EventLoop::new()?);
+/// assert!(first.id() < second.id()); // they count up
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct LoopId(NonZeroU64);
 
 /// Names one task: process-wide, never used again.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// let (first, second) = (event_loop.create_task(async {}), event_loop.create_task(async {}));
+/// assert!(first.id() < second.id()); // they count up
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct TaskId(NonZeroU64);
 
 impl LoopId {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        LoopId(draw(&NEXT))
+        LoopId(name(draw(&NEXT, 1)))
     }
 
     /// The number itself, for logs.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let line = format!("loop {} starts", event_loop.id().get());
+    /// assert!(line.starts_with("loop ") && line.ends_with(" starts"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
     }
 }
+
+static NEXT_TASK: AtomicU64 = AtomicU64::new(1);
 
 impl TaskId {
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        TaskId(draw(&NEXT))
+        TaskId(name(draw(&NEXT_TASK, 1)))
     }
 
     /// The number itself, for logs.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async {});
+    /// assert!(task.info().to_string().starts_with(&format!("Task-{}", task.id().get())));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
     }
 }
 
-fn draw(next: &AtomicU64) -> NonZeroU64 {
-    let number = next.fetch_add(1, Ordering::Relaxed);
+/// What one loop calls its tasks, in the order in which it makes them. Numbers are drawn in blocks,
+/// so that threads which spawn at the same time do not hand one cache line to and fro.
+#[derive(Debug, Default)]
+pub(crate) struct TaskIds {
+    next: Cell<u64>,
+    end: Cell<u64>,
+}
+
+impl TaskIds {
+    const BLOCK: u64 = 256;
+
+    #[inline]
+    pub(crate) fn next(&self) -> TaskId {
+        if self.next.get() == self.end.get() {
+            self.refill();
+        }
+        let number = self.next.get();
+        self.next.set(number + 1);
+        TaskId(name(number))
+    }
+
+    #[cold]
+    fn refill(&self) {
+        let first = draw(&NEXT_TASK, Self::BLOCK);
+        self.next.set(first);
+        self.end.set(first + Self::BLOCK);
+    }
+}
+
+/// The first of `count` numbers that nobody else gets.
+fn draw(next: &AtomicU64, count: u64) -> u64 {
+    next.fetch_add(count, Ordering::Relaxed)
+}
+
+#[inline]
+fn name(number: u64) -> NonZeroU64 {
     NonZeroU64::new(number).expect("2^64 names are not used up in the life of a process")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_ids_do_not_overlap_and_rise() {
+        let (one, other) = (TaskIds::default(), TaskIds::default());
+        let mut seen = std::collections::BTreeSet::new();
+        let mut last = None;
+        for _ in 0..3 * TaskIds::BLOCK {
+            let id = one.next();
+            assert!(last < Some(id));
+            last = Some(id);
+            assert!(seen.insert(id) && seen.insert(other.next()) && seen.insert(TaskId::next()));
+        }
+    }
 }

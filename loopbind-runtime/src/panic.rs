@@ -22,6 +22,11 @@ use std::sync::{Mutex, PoisonError};
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct PanicPayload {
+    // One word, because results are handed on everywhere and panics are few.
+    thrown: Box<Thrown>,
+}
+
+struct Thrown {
     message: Option<Box<str>>,
     // `None` only between `into_inner` and the drop that follows. The lock is never contended: it
     // is what makes an `Any + Send` shareable without a line of `unsafe`.
@@ -34,26 +39,61 @@ impl PanicPayload {
             Some(text) => Some((*text).into()),
             None => payload.downcast_ref::<String>().map(|text| text.as_str().into()),
         };
-        PanicPayload { message, payload: Mutex::new(Some(payload)) }
+        let thrown = Box::new(Thrown { message, payload: Mutex::new(Some(payload)) });
+        PanicPayload { thrown }
     }
 
     /// The text given to `panic!`; `None` for a payload that is not text (`panic_any`).
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// assert_eq!(payload.message(), None); // not a text
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
+        self.thrown.message.as_deref()
     }
 
     /// The payload as `std::panic::catch_unwind` gave it.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// assert_eq!(payload.into_inner().downcast_ref(), Some(&42));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn into_inner(self) -> Box<dyn Any + Send> {
         self.take().unwrap_or_else(|| unreachable!("only `into_inner` empties a payload, by value"))
     }
 
     /// Goes on unwinding with this payload, without calling the panic hook again.
+    ///
+    /// # Panics
+    /// Always: with this payload.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async { std::panic::panic_any(42) });
+    /// let Err(TaskError::Panicked(payload)) = event_loop.run_until_complete(task)? else { unreachable!() };
+    /// let caught = std::panic::catch_unwind(|| payload.resume()).unwrap_err();
+    /// assert_eq!(caught.downcast_ref(), Some(&42));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn resume(self) -> ! {
         resume_unwind(self.into_inner())
     }
 
     fn take(&self) -> Option<Box<dyn Any + Send>> {
-        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.thrown.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

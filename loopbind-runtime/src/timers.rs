@@ -55,10 +55,6 @@ impl<T> Timers<T> {
         self.heap.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Tick> {
         self.heap.first().map(|entry| entry.deadline)

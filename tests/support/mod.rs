@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -170,6 +170,47 @@ pub(crate) fn in_good_child(test: &str, body: impl FnOnce()) {
         let out = String::from_utf8_lossy(&output.stdout);
         assert!(out.contains("1 passed"), "{test}: is this the test's name?\n{out}");
     }
+}
+
+/// A case of a test file without libtest's harness: its name, and what it does.
+pub(crate) type Case = (&'static str, fn());
+
+/// The cases of these names, which are functions.
+#[allow(unused_macros)]
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => { &[$((stringify!($name), $name as fn())),*] };
+}
+#[allow(unused_imports)]
+pub(crate) use cases;
+
+/// What `main` of such a file does: runs each case as the main thread of a process of its own, which
+/// has done nothing before, and says what came of it.
+pub(crate) fn run_cases(cases: &[Case]) -> ExitCode {
+    if let Ok(name) = std::env::var(CASE) {
+        limit_lifetime();
+        let (_, case) = cases.iter().find(|(known, _)| *known == name).unwrap();
+        case();
+        return ExitCode::SUCCESS;
+    }
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let (mut passed, mut failed) = (0, 0);
+    for (name, _) in cases {
+        if wanted.as_ref().is_some_and(|wanted| !name.contains(wanted)) {
+            continue;
+        }
+        let child =
+            Command::new(std::env::current_exe().unwrap()).env(CASE, name).output().unwrap();
+        if child.status.success() {
+            passed += 1;
+            println!("test {name} ... ok");
+        } else {
+            failed += 1;
+            println!("test {name} ... FAILED\n{}", said(&child));
+        }
+    }
+    let outcome = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {outcome}. {passed} passed; {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How a child ended and what it said, for messages.

@@ -20,22 +20,36 @@ pub(crate) enum Due {
 pub(crate) struct Alarms {
     pub(crate) clock: Clock,
     timers: RefCell<Timers<Due>>,
+    /// The earliest deadline: what every iteration asks for.
+    next: Cell<Option<Tick>>,
     fired: Cell<u64>,
 }
 
 impl Alarms {
     pub(super) fn new(clock: Clock) -> Self {
-        Alarms { clock, timers: RefCell::new(Timers::new()), fired: Cell::new(0) }
+        Alarms {
+            clock,
+            timers: RefCell::new(Timers::new()),
+            next: Cell::new(None),
+            fired: Cell::new(0),
+        }
+    }
+
+    fn change<R>(&self, f: impl FnOnce(&mut Timers<Due>) -> R) -> R {
+        let mut timers = self.timers.borrow_mut();
+        let result = f(&mut timers);
+        self.next.set(timers.next());
+        result
     }
 
     pub(crate) fn set(&self, at: Tick, due: Due) -> TimerKey {
-        self.timers.borrow_mut().insert(at, due)
+        self.change(|timers| timers.insert(at, due))
     }
 
     /// Takes a timer back, if it has not fired. What comes out is the user's: drop it, or not, with
     /// nothing borrowed.
     pub(crate) fn unset(&self, key: TimerKey) -> Option<Due> {
-        self.timers.borrow_mut().remove(key)
+        self.change(|timers| timers.remove(key))
     }
 
     /// Whether the timer is waiting; if it is, `waker` is the one it wakes from now on.
@@ -57,11 +71,12 @@ impl Alarms {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.timers.borrow().is_empty()
+        self.next.get().is_none()
     }
 
+    #[inline]
     pub(crate) fn next(&self) -> Option<Tick> {
-        self.timers.borrow().next()
+        self.next.get()
     }
 
     pub(super) fn fired(&self) -> u64 {
@@ -76,14 +91,19 @@ impl Alarms {
 
     /// Puts what is due by the last reading at the end of the ready queue: by deadline, ties in
     /// order of creation. One made meanwhile, due already, waits for the next iteration.
+    #[inline]
     pub(super) fn fire(&self, home: &LocalHome) {
-        if !self.is_due() {
-            return;
+        if self.is_due() {
+            self.fire_due(home);
         }
+    }
+
+    #[inline(never)]
+    fn fire_due(&self, home: &LocalHome) {
         let now = self.clock.last();
         let waiting = self.timers.borrow().len();
         for _ in 0..waiting {
-            let due = self.timers.borrow_mut().pop_due(now);
+            let due = self.change(|timers| timers.pop_due(now));
             match due {
                 None => break,
                 Some(Due::Call(callback)) => home.queue(callback),
@@ -100,6 +120,6 @@ impl Alarms {
 
     /// For closing: any timer that is left.
     pub(super) fn pop(&self) -> Option<Due> {
-        self.timers.borrow_mut().pop()
+        self.change(Timers::pop)
     }
 }

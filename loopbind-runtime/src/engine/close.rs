@@ -48,6 +48,13 @@ impl Engine {
         Ok(())
     }
 
+    /// In a forked child: closed by their numbers. Nothing is removed from the epoll, which is the
+    /// parent's as well.
+    pub(crate) fn close_inherited_descriptors(&self) {
+        self.driver.take();
+        self.home.remove_inherited_bell();
+    }
+
     /// Queued callbacks and timers, unrun.
     fn drop_callbacks(&self) -> bool {
         let mut found = false;

@@ -1,9 +1,10 @@
 //! The future of `run_until_complete`: it stays on its caller's stack, and may borrow from there.
 //!
-//! Its entry among the loop's tasks is an allocation of its own, which wakers may keep for ever;
-//! the way from there to the stack is one cell of the engine, emptied before the frame is left, so
-//! that no late wake finds its way to it.
+//! Its entry among the loop's tasks is an allocation of its own, which wakers may keep for ever, and
+//! which serves the next run where none does; the way from there to the stack is one cell of the
+//! engine, emptied before the frame is left, so that no late wake finds its way to it.
 
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 use super::{Engine, Exit};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
-use crate::task::{Birth, ExceptionContext, TaskRef};
+use crate::task::{self, ExceptionContext};
 
 #[derive(Clone, Copy)]
 pub(super) struct MainPointer {
@@ -46,9 +47,9 @@ impl<F: Future> Main<F> {
 }
 
 /// What stands for the main future among the tasks.
-struct Root;
+pub(super) struct Signpost;
 
-impl Future for Root {
+impl Future for Signpost {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -64,14 +65,16 @@ impl Future for Root {
 /// The main future is on the loop until this drops.
 struct Mounted<'a> {
     engine: &'a Engine,
-    root: TaskRef,
+    root: Option<task::Root<Signpost>>,
 }
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         self.engine.main.set(None);
-        self.engine.home.local().root.set(None);
-        self.engine.home.retire_root(&self.root);
+        if let Some(root) = self.root.take() {
+            // The next run's, if nobody keeps a waker of this one.
+            self.engine.spare_root.set(self.engine.home.retire_root(root));
+        }
     }
 }
 
@@ -79,7 +82,7 @@ impl Engine {
     /// Runs until `future` is done. A refusal drops it unpolled, and changes nothing.
     #[track_caller]
     pub(crate) fn complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
-        let birth = Birth::here();
+        let place = Location::caller();
         let running = self.enter()?;
         let (ended, outcome) = {
             let mut main = pin!(Main { future: Some(future.into_future()), outcome: None });
@@ -87,9 +90,8 @@ impl Engine {
             let pointer = NonNull::from(unsafe { main.as_mut().get_unchecked_mut() });
             self.main
                 .set(Some(MainPointer { main: pointer.cast(), poll: Main::<F::IntoFuture>::poll }));
-            let root = self.home.root(Root, birth);
-            self.home.local().root.set(Some(root.as_entry()));
-            let mounted = Mounted { engine: self, root };
+            let root = self.home.mount_root(Signpost, place, self.spare_root.take());
+            let mounted = Mounted { engine: self, root: Some(root) };
             let ended = self.run_on();
             drop(mounted);
             // SAFETY: nobody else has a way to it any more. The future is dropped where it stands,
@@ -104,12 +106,47 @@ impl Engine {
         };
         drop(running);
         match (ended, outcome) {
-            (Err(Exit::Thrown(payload)), _) | (Ok(()), Some(Err(payload))) => payload.resume(),
+            (Err(Exit::Thrown(payload)), _) | (_, Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
             (_, Some(Ok(value))) => Ok(value),
-            (Err(Exit::Refused(_)), Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(error)), None) => Err(error),
             (Ok(()), None) => Err(LoopError::StoppedBeforeComplete),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::{Poll, Waker};
+
+    use crate::EventLoop;
+
+    /// Two polls, and the waker they saw; `late` is woken between them.
+    fn run(event_loop: &EventLoop, late: Option<&Waker>) -> Waker {
+        let mut polls = 0;
+        let main = poll_fn(|cx| {
+            polls += 1;
+            if let Some(late) = late {
+                late.wake_by_ref();
+            }
+            if polls == 2 {
+                return Poll::Ready(cx.waker().clone());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        event_loop.run_until_complete(main).unwrap()
+    }
+
+    #[test]
+    fn the_entry_serves_again_unless_somebody_kept_it() {
+        let event_loop = EventLoop::new().unwrap();
+        let first = run(&event_loop, None);
+        let second = run(&event_loop, Some(&first));
+        assert!(!second.will_wake(&first), "a late wake would reach a later tenant");
+        let known = second.data();
+        drop(second);
+        assert_eq!(run(&event_loop, Some(&first)).data(), known, "it was free");
     }
 }

@@ -30,7 +30,7 @@ use crate::ids::LoopId;
 use crate::panic::PanicPayload;
 use crate::reactor::Reactor;
 use crate::sys::{self, Driver};
-use crate::task::{Home, Keeper, LocalHome};
+use crate::task::{self, Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
     pub(crate) home: LocalHome,
@@ -52,6 +52,8 @@ pub(crate) struct Engine {
     /// The end of `run` is cancelling what is left.
     shutting_down: Cell<bool>,
     main: Cell<Option<main_future::MainPointer>>,
+    /// The entry of the last main future.
+    spare_root: Cell<Option<task::SpareRoot<main_future::Signpost>>>,
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,
@@ -67,6 +69,19 @@ struct Meters {
 }
 
 /// What a loop has done since it was made.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.call_soon(|| {});
+/// event_loop.run_until_complete(async {})?;
+/// let metrics = event_loop.metrics();
+/// assert_eq!((metrics.callbacks, metrics.polls), (1, 1));
+/// assert_eq!(metrics.tasks_alive, 0);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "RuntimeMetrics")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -118,6 +133,7 @@ impl Engine {
             slow_limit: Cell::new(settings.slow_callback_duration),
             shutting_down: Cell::new(false),
             main: Cell::new(None),
+            spare_root: Cell::new(None),
             meters: Meters::default(),
             watchdog: Cell::new(None),
             registrar: Cell::new(None),

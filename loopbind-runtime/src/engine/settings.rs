@@ -3,6 +3,18 @@
 use std::time::Duration;
 
 /// Where a panic goes that nobody awaits.
+///
+/// ```
+/// use loopbind::{EventLoop, UnhandledPanic};
+/// use std::panic::{AssertUnwindSafe, catch_unwind};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build()?;
+/// event_loop.call_soon(|| panic!("nobody awaits a callback"));
+/// let turn = || event_loop.turn(Some(Duration::ZERO));
+/// assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnhandledPanic {

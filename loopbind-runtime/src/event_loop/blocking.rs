@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::EventLoop;
-use super::remote::report_from_afar;
+use super::remote::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
 use crate::sync::{Receiver, channel};
 use crate::task::{Home, LocalHome, Phase, TaskError};
 
 /// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever
-/// awaits.
+/// awaits: [`EventLoop::run_in_executor`] of the running loop.
 ///
 /// # Panics
 /// With `no running event loop` outside of a run.
@@ -28,6 +28,7 @@ use crate::task::{Home, LocalHome, Phase, TaskError};
 /// assert_eq!(sum, 55);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "to_thread")]
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -47,7 +48,18 @@ impl EventLoop {
     /// for at most five minutes. EXE-01, EXE-09.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed, unless the thread is panicking.
+    /// With `Event loop is closed` where the loop is closed, and with [`LoopError::Forked`]'s text in a
+    /// forked child, unless the thread is panicking.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let work = event_loop.run_in_executor(|| (1..=10).product::<u32>());
+    /// assert_eq!(event_loop.run_until_complete(work)?.unwrap(), 3_628_800);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "to_thread")]
     #[track_caller]
     pub fn run_in_executor<T: Send + 'static>(
         &self,
@@ -65,6 +77,15 @@ impl EventLoop {
 ///
 /// # Cancel safety
 /// Dropping it while it is awaited cancels, as said.
+///
+/// ```
+/// use loopbind::{TaskError, run, spawn_blocking};
+///
+/// let outcome = run(async { spawn_blocking(|| -> u32 { panic!("disk on fire") }).await })?;
+/// let Err(TaskError::Panicked(payload)) = outcome else { unreachable!() };
+/// assert_eq!(payload.message(), Some("disk on fire"));
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub struct BlockingTask<T> {
     receiver: Receiver<Result<T, TaskError>>,
     /// Set: the work must not begin.
@@ -109,12 +130,8 @@ fn submit<T: Send + 'static>(
             discard(work);
         } else {
             let outcome = caught(work).map_err(TaskError::Panicked);
-            match sender.settle(outcome) {
-                Ok(()) => {}
-                Err(Err(TaskError::Panicked(payload))) => {
-                    report_from_afar(&in_flight.home, payload);
-                }
-                Err(unwanted) => discard(unwanted),
+            if let Err(unwanted) = sender.settle(outcome) {
+                discard_from_afar(&in_flight.home, unwanted);
             }
         }
         // The outcome is delivered before the job counts as over.
@@ -146,12 +163,39 @@ impl<T> BlockingTask<T> {
     /// Gives the work up; true if its outcome was not there yet. Awaiting it gives
     /// [`TaskError::Cancelled`] at once. Work that has not begun never begins; work that runs is not
     /// interrupted, and its outcome is dropped. EXE-03.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn_blocking};
+    /// use std::time::Duration;
+    ///
+    /// run(async {
+    ///     let work = spawn_blocking(|| std::thread::sleep(Duration::from_millis(2)));
+    ///     assert!(work.cancel());
+    ///     assert!(work.await.unwrap_err().is_cancelled());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn cancel(&self) -> bool {
         self.recalled.store(true, Ordering::Release);
         self.receiver.preempt(Err(TaskError::Cancelled)).is_ok()
     }
 
     /// Whether the outcome is there.
+    ///
+    /// ```
+    /// use loopbind::{run, sleep, spawn_blocking};
+    /// use std::time::Duration;
+    ///
+    /// run(async {
+    ///     let work = spawn_blocking(|| 42);
+    ///     while !work.is_finished() {
+    ///         sleep(Duration::from_millis(1)).await;
+    ///     }
+    ///     assert_eq!(work.await.unwrap(), 42);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.receiver.is_settled()
     }
@@ -161,6 +205,10 @@ impl<T> Future for BlockingTask<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.home.is_inherited() {
+            // The pool's threads stayed with the parent. Refused: the outcome came before the fork.
+            let _ = self.receiver.preempt(Err(TaskError::Forked));
+        }
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         self.awaited = true;
@@ -181,8 +229,8 @@ impl<T> Drop for BlockingTask<T> {
         if self.awaited {
             self.recalled.store(true, Ordering::Release);
         }
-        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
-            report_from_afar(&self.home, payload);
+        if let Some(unread) = self.receiver.abandon() {
+            discard_from_afar(&self.home, unread);
         }
     }
 }

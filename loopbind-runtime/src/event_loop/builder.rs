@@ -27,18 +27,47 @@ pub struct Builder {
 
 impl Builder {
     /// Names the loop, for `Debug` and logs.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::builder().name("ui").build()?;
+    /// assert_eq!(event_loop.name(), Some("ui"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
         self
     }
 
     /// Debug mode, whatever `LOOPBIND_DEBUG` says.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// assert!(EventLoop::builder().debug(true).build()?.get_debug());
+    /// assert!(!EventLoop::builder().debug(false).build()?.get_debug());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn debug(mut self, enabled: bool) -> Self {
         self.settings.debug = Some(enabled);
         self
     }
 
-    /// How long a step may take before debug mode reports it; 100 ms unless set.
+    /// How long one poll or callback may take before debug mode reports it to standard error; 100 ms
+    /// unless set.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_millis(1);
+    /// let event_loop = EventLoop::builder().debug(true).slow_callback_duration(limit).build()?;
+    /// event_loop.call_soon(move || std::thread::sleep(limit)); // standard error names this line
+    /// event_loop.turn(Some(Duration::ZERO))?;
+    /// assert!(event_loop.metrics().slowest_poll >= limit);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn slow_callback_duration(mut self, limit: Duration) -> Self {
         self.settings.slow_callback_duration = limit;
         self
@@ -46,6 +75,18 @@ impl Builder {
 
     /// The loop's clock starts frozen, and jumps to the next timer only when nothing else can run:
     /// nothing is ready, nothing was posted, and no blocking job is in flight.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let began = Instant::now();
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(sleep(Duration::from_secs(86_400)))?;
+    /// assert!(began.elapsed() < Duration::from_secs(60));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "start_paused")]
     pub fn virtual_time(mut self, enabled: bool) -> Self {
         self.settings.virtual_time = enabled;
         self
@@ -53,6 +94,26 @@ impl Builder {
 
     /// Ready work runs in an order drawn from `seed` instead of first in, first out: to find code
     /// that leans on the order. The same seed gives the same order.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, LoopError};
+    /// use std::{cell::RefCell, rc::Rc, time::Duration};
+    ///
+    /// let order = |seed| {
+    ///     let event_loop = EventLoop::builder().shuffle(seed).build()?;
+    ///     let order = Rc::new(RefCell::new(Vec::new()));
+    ///     for number in 0..8 {
+    ///         let order = order.clone();
+    ///         event_loop.call_soon(move || order.borrow_mut().push(number));
+    ///     }
+    ///     event_loop.turn(Some(Duration::ZERO))?;
+    ///     Ok::<_, LoopError>(order.take())
+    /// };
+    /// assert_eq!(order(1)?, order(1)?);
+    /// assert_ne!(order(1)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "rng_seed")]
     pub fn shuffle(mut self, seed: u64) -> Self {
         self.settings.shuffle = Some(seed);
         self
@@ -60,12 +121,36 @@ impl Builder {
 
     /// While work is ready, timers and the outside are looked at after this many items: 64 unless
     /// set. More is faster, fewer is prompter; zero is one.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, time::Elapsed, timeout, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().event_interval(8).build()?;
+    /// let busy = async { loop { yield_now().await } };
+    /// let outcome = event_loop.run_until_complete(timeout(Duration::from_millis(1), busy))?;
+    /// assert_eq!(outcome, Err::<(), _>(Elapsed)); // always ready, and the timer fires all the same
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn event_interval(mut self, items: usize) -> Self {
         self.settings.event_interval = items.max(1);
         self
     }
 
-    /// Where a panic goes that nobody awaits.
+    /// Where a panic goes that nobody awaits; [`UnhandledPanic::Report`] unless set.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, UnhandledPanic};
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build()?;
+    /// event_loop.create_task(async { panic!("nobody awaits me") });
+    /// let turn = || event_loop.turn(Some(Duration::ZERO));
+    /// assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "unhandled_panic")]
     pub fn on_unhandled_panic(mut self, policy: UnhandledPanic) -> Self {
         self.settings.unhandled = policy;
         self
@@ -79,6 +164,18 @@ impl Builder {
     ///
     /// # Errors
     /// As [`EventLoop::new`]. Nothing is left behind by a failure.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let builder = EventLoop::builder().name("worker");
+    /// let worker = std::thread::spawn(move || {
+    ///     let event_loop = builder.build()?; // on the thread that will own the loop
+    ///     event_loop.run_until_complete(async { 42 })
+    /// });
+    /// assert_eq!(worker.join().unwrap()?, 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn build(self) -> Result<EventLoop, LoopError> {
         let hold = Engine::make(self.settings)?;
         binding::register(&hold)?;

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::error::LoopError;
 use crate::ids::LoopId;
-use crate::panic::{PanicPayload, caught, discard};
+use crate::panic::caught;
 use crate::sync::{Receiver, Sender, channel};
 use crate::task::{
     Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback, post_task,
@@ -49,11 +49,29 @@ impl LoopHandle {
     }
 
     /// The loop's number.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let handle = event_loop.handle();
+    /// let id = std::thread::spawn(move || handle.id()).join().unwrap();
+    /// assert_eq!(id, event_loop.id());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn id(&self) -> LoopId {
         self.home.id
     }
 
     /// The name the loop's builder gave it.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::builder().name("ui").build()?;
+    /// assert_eq!(event_loop.handle().name(), Some("ui"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn name(&self) -> Option<&str> {
         self.home.name.as_deref()
     }
@@ -64,6 +82,22 @@ impl LoopHandle {
     /// # Errors
     /// [`LoopError::Closed`], and the callback is dropped here; [`LoopError::Forked`] in a forked
     /// child. A loop that does not run accepts, and runs it when it does: THR-14.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, LoopError, get_event_loop};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let handle = event_loop.handle();
+    /// let poster = std::thread::spawn(move || {
+    ///     handle.call_soon_threadsafe(|| get_event_loop().unwrap().stop())
+    /// });
+    /// event_loop.run_forever()?; // until the callback ran, on this thread
+    /// poster.join().unwrap()?;
+    /// event_loop.close()?;
+    /// let refused = event_loop.handle().call_soon_threadsafe(|| {});
+    /// assert!(matches!(refused, Err(LoopError::Closed)));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn call_soon_threadsafe(
         &self,
@@ -74,10 +108,26 @@ impl LoopHandle {
     }
 
     /// Starts a task on the loop: the closure crosses threads, and the future, `Send` or not, is made
-    /// and lives on the loop's thread. THR-08.
+    /// and lives on the loop's thread. A closure that panics settles the task as
+    /// [`TaskError::Panicked`]. THR-08, THR-15.
     ///
     /// # Errors
     /// As [`call_soon_threadsafe`](LoopHandle::call_soon_threadsafe).
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    /// use std::{rc::Rc, time::Duration};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().spawn(|| async {
+    ///     let not_send = Rc::new(42); // lives on the loop's thread alone
+    ///     loopbind::sleep(Duration::from_millis(1)).await;
+    ///     *not_send
+    /// })?;
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F, Fut>(&self, make: F) -> Result<RemoteTask<Fut::Output>, LoopError>
     where
@@ -96,6 +146,16 @@ impl LoopHandle {
     ///
     /// # Errors
     /// As [`call_soon_threadsafe`](LoopHandle::call_soon_threadsafe).
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().run_coroutine_threadsafe(async { 6 * 7 })?;
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn run_coroutine_threadsafe<F>(&self, future: F) -> Result<RemoteTask<F::Output>, LoopError>
     where
@@ -107,6 +167,17 @@ impl LoopHandle {
 
     /// Stops the loop, behind what was posted before, and wakes it for that; before a run, it makes
     /// that one as short as `EventLoop::stop` would. On a closed loop it does nothing. RUN-35.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let handle = event_loop.handle();
+    /// let stopper = std::thread::spawn(move || handle.stop());
+    /// event_loop.run_forever()?;
+    /// stopper.join().unwrap();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn stop(&self) {
         let stop = || {
             if let Some(home) = LocalHome::running() {
@@ -117,18 +188,43 @@ impl LoopHandle {
         let _ = self.call_soon_threadsafe(stop);
     }
 
-    /// Whether a run is on.
+    /// Whether a run, or a turn, of the loop is on.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let handle = event_loop.handle();
+    /// assert!(!handle.is_running());
+    /// assert!(event_loop.run_until_complete(async { handle.is_running() })?);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn is_running(&self) -> bool {
         self.home.is_running()
     }
 
     /// Whether the loop was closed.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let handle = event_loop.handle();
+    /// assert!(!handle.is_closed());
+    /// drop(event_loop); // the last one: that closes the loop
+    /// assert!(handle.is_closed());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.home.is_closed()
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.home.is_closed() && !self.home.is_inherited()
+        !self.home.is_closed() && !self.is_inherited()
+    }
+
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.home.is_inherited()
     }
 }
 
@@ -164,6 +260,16 @@ impl Hash for LoopHandle {
 ///
 /// # Cancel safety
 /// Dropping it while it is awaited leaves the task running.
+///
+/// ```
+/// use loopbind::{run, task::cancelled, thread::ThreadBuilder};
+///
+/// let thread = ThreadBuilder::new().spawn(cancelled)?;
+/// let task = thread.handle().spawn(|| async { 6 * 7 })?;
+/// assert_eq!(run(task)?.unwrap(), 42); // awaited by another thread's loop
+/// thread.stop();
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub struct RemoteTask<T> {
     receiver: Receiver<Result<T, TaskError>>,
     task: RemoteRef,
@@ -172,7 +278,7 @@ pub struct RemoteTask<T> {
 }
 
 impl<T> RemoteTask<T> {
-    /// Blocks until the task is over.
+    /// Blocks until the task is over, and gives its outcome.
     ///
     /// # Errors
     /// The task's; and on the thread that owns the task's loop [`TaskError::WouldDeadlock`], at once,
@@ -180,7 +286,22 @@ impl<T> RemoteTask<T> {
     ///
     /// # Panics
     /// When the outcome was taken by awaiting the task before.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, TaskError, task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// assert_eq!(thread.handle().spawn(|| async { 42 })?.join().unwrap(), 42);
+    /// thread.stop();
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let ours = event_loop.handle().spawn(|| async { 42 })?;
+    /// assert!(matches!(ours.join(), Err(TaskError::WouldDeadlock)));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "result")]
     pub fn join(self) -> Result<T, TaskError> {
+        self.settle_if_inherited();
         if self.would_deadlock() {
             return Err(TaskError::WouldDeadlock);
         }
@@ -195,8 +316,22 @@ impl<T> RemoteTask<T> {
     ///
     /// # Panics
     /// As [`join`](RemoteTask::join).
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().spawn(pending::<()>)?;
+    /// let task = task.join_timeout(Duration::from_millis(1)).unwrap_err(); // too short: again
+    /// task.cancel();
+    /// assert!(task.join().unwrap_err().is_cancelled());
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
         assert!(!self.resolved, "a RemoteTask was joined after it gave its outcome");
+        self.settle_if_inherited();
         if self.would_deadlock() {
             return Ok(Err(TaskError::WouldDeadlock));
         }
@@ -205,6 +340,18 @@ impl<T> RemoteTask<T> {
 
     /// Asks the task to end, as `Task::cancel` does, and wakes its loop for that; true if it was not
     /// over. A task that has not begun never begins. THR-11.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    /// use std::future::pending;
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().spawn(pending::<()>)?;
+    /// assert!(task.cancel());
+    /// assert!(task.join().unwrap_err().is_cancelled());
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn cancel(&self) -> bool {
         if self.is_finished() {
             return false;
@@ -214,8 +361,29 @@ impl<T> RemoteTask<T> {
     }
 
     /// Whether the outcome is there.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.handle().spawn(|| async { 42 })?;
+    /// assert!(!task.is_finished());
+    /// event_loop.turn(Some(Duration::ZERO))?;
+    /// assert!(task.is_finished());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.receiver.is_settled()
+    }
+
+    /// In a forked child the thread that would bring the outcome is not there.
+    fn settle_if_inherited(&self) {
+        if self.home.is_inherited() {
+            // Refused: the outcome came before the fork.
+            let _ = self.receiver.preempt(Err(TaskError::Forked));
+        }
     }
 
     fn would_deadlock(&self) -> bool {
@@ -227,6 +395,7 @@ impl<T> Future for RemoteTask<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.settle_if_inherited();
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         polled
@@ -243,8 +412,8 @@ impl<T> Unpin for RemoteTask<T> {}
 
 impl<T> Drop for RemoteTask<T> {
     fn drop(&mut self) {
-        if let Some(Err(TaskError::Panicked(payload))) = self.receiver.abandon() {
-            report_from_afar(&self.home, payload);
+        if let Some(unread) = self.receiver.abandon() {
+            discard_from_afar(&self.home, unread);
         }
     }
 }
@@ -258,10 +427,23 @@ impl<T> fmt::Debug for RemoteTask<T> {
     }
 }
 
-/// A panic that nobody waits for any more goes to the loop it happened on; where that is gone, to
-/// standard error.
-pub(crate) fn report_from_afar(home: &Arc<Home>, payload: PanicPayload) {
-    let context = ExceptionContext::panicked("Task exception was never retrieved", payload);
+/// What somebody should hear of an outcome that nobody reads: its panic, or that of the value's own
+/// destructor, which no handle may throw as it is dropped.
+fn unheard<T>(outcome: Result<T, TaskError>) -> Option<ExceptionContext> {
+    let (message, payload) = match outcome {
+        Err(TaskError::Panicked(payload)) => ("Task exception was never retrieved", payload),
+        other => {
+            let payload = caught(move || drop(other)).err()?;
+            ("exception in the destructor of a task's output", payload)
+        }
+    };
+    Some(ExceptionContext::panicked(message, payload))
+}
+
+/// Drops an outcome that nobody waits for any more. What there is to hear goes to the loop it came
+/// from; where that is gone, to standard error.
+pub(crate) fn discard_from_afar<T>(home: &Arc<Home>, outcome: Result<T, TaskError>) {
+    let Some(context) = unheard(outcome) else { return };
     if home.is_closed() || home.is_inherited() {
         return report_to_stderr(&context);
     }
@@ -343,12 +525,8 @@ where
 
 fn deliver<T>(sender: &mut Option<Sender<Result<T, TaskError>>>, outcome: Result<T, TaskError>) {
     let Some(sender) = sender.take() else { return };
-    match sender.settle(outcome) {
-        Ok(()) => {}
-        Err(Err(TaskError::Panicked(payload))) => {
-            report_here(ExceptionContext::panicked("Task exception was never retrieved", payload))
-        }
-        Err(unwanted) => discard(unwanted),
+    if let Some(context) = sender.settle(outcome).err().and_then(unheard) {
+        report_here(context);
     }
 }
 

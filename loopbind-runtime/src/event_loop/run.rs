@@ -7,6 +7,19 @@ use crate::engine::{Exit, Patience};
 use crate::error::LoopError;
 
 /// What one turn did.
+///
+/// ```
+/// use loopbind::{EventLoop, yield_now};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.create_task(yield_now());
+/// let first = event_loop.turn(Some(Duration::ZERO))?;
+/// assert_eq!((first.polled, first.more), (1, true));
+/// let second = event_loop.turn(Some(Duration::ZERO))?;
+/// assert_eq!((second.polled, second.more), (1, false));
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
@@ -32,21 +45,53 @@ impl EventLoop {
     ///
     /// # Errors
     /// Checked in this order, and a refusal drops the future unpolled and changes nothing at all:
-    /// [`LoopError::Closed`], [`LoopError::AlreadyRunning`], [`LoopError::AnotherLoopRunning`].
-    /// [`LoopError::StoppedBeforeComplete`] when `stop` ended the run first: the future is dropped; a
-    /// `&mut Task` given instead leaves its task pending. RUN-20.
+    /// [`LoopError::Forked`], [`LoopError::Closed`], [`LoopError::AlreadyRunning`],
+    /// [`LoopError::AnotherLoopRunning`]. [`LoopError::StoppedBeforeComplete`] when `stop` ended the
+    /// run first: the future is dropped; a `&mut Task` given instead leaves its task pending. RUN-20.
+    /// [`LoopError::Io`] where the system refuses the waiting.
     ///
     /// # Panics
-    /// With the future's own panic, once the loop is no longer the running one.
+    /// With the future's own panic, once the loop is no longer the running one; under
+    /// [`UnhandledPanic::Resume`](crate::UnhandledPanic::Resume) also with one that nobody awaited.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, yield_now};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let mut words = vec!["a", "future", "may"];
+    /// event_loop.run_until_complete(async {
+    ///     yield_now().await;
+    ///     words.push("borrow");
+    /// })?;
+    /// assert_eq!(words.join(" "), "a future may borrow");
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "block_on")]
     #[track_caller]
     pub fn run_until_complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
         self.hold().complete(future)
     }
 
-    /// Runs the loop until `stop`. An idle loop waits. RUN-15.
+    /// Runs the loop until [`stop`](EventLoop::stop). An idle loop waits. RUN-15.
     ///
     /// # Errors
-    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses.
+    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses, and [`LoopError::Io`] as there.
+    ///
+    /// # Panics
+    /// Under [`UnhandledPanic::Resume`](crate::UnhandledPanic::Resume), with a panic that nobody
+    /// awaited.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// let (before, same_loop) = (event_loop.time(), event_loop.clone());
+    /// event_loop.call_later(Duration::from_secs(5), move || same_loop.stop());
+    /// event_loop.run_forever()?;
+    /// assert_eq!(event_loop.time() - before, Duration::from_secs(5));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn run_forever(&self) -> Result<(), LoopError> {
         let running = self.hold().enter()?;
         let ended = self.hold().run_on();
@@ -56,15 +101,31 @@ impl EventLoop {
 
     /// Ends the current run after this iteration; what is in the batch still runs. Before a run it
     /// makes that one exactly one iteration long. Several calls equal one. RUN-16, RUN-17, RUN-18.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// event_loop.call_soon(|| {});
+    /// event_loop.stop();
+    /// event_loop.run_forever()?; // one iteration
+    /// let metrics = event_loop.metrics();
+    /// assert_eq!((metrics.turns, metrics.callbacks), (1, 1));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn stop(&self) {
         self.hold().home.local().stopping.set(true);
     }
 
     /// One turn, for a host that has a loop of its own: what is ready, due timers, readiness. Waits
-    /// at most `timeout` (`Some(Duration::ZERO)`: not at all; `None`: until something comes).
+    /// at most `timeout` (`Some(Duration::ZERO)`: not at all; `None`: until something comes). A
+    /// virtual clock moves instead, as far as the loop would have waited.
     ///
     /// # Errors
-    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses.
+    /// As [`run_until_complete`](EventLoop::run_until_complete) refuses, and [`LoopError::Io`] as there.
+    ///
+    /// # Panics
+    /// As [`run_forever`](EventLoop::run_forever).
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -76,6 +137,7 @@ impl EventLoop {
     /// assert!(task.is_finished());
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "run_once")]
     pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, LoopError> {
         let patience = match timeout {
             None => Patience::Forever,
@@ -105,6 +167,19 @@ impl EventLoop {
 
     /// When the host must call `turn` next even if nothing comes from outside: now, where work is
     /// ready; `None`, where there is neither work nor a timer.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// assert_eq!(event_loop.next_deadline(), None);
+    /// let timer = event_loop.call_later(Duration::from_secs(60), || {});
+    /// assert_eq!(event_loop.next_deadline(), Some(timer.when()));
+    /// event_loop.call_soon(|| {});
+    /// assert_eq!(event_loop.next_deadline(), Some(event_loop.time()));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn next_deadline(&self) -> Option<Instant> {
         let engine = self.hold();
         let clock = &engine.alarms.clock;

@@ -17,8 +17,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 /// loop, and restores the former binding: what `#[loop_main]` does to its function's body. RNR-01.
 ///
 /// # Errors
-/// [`LoopError::AnotherLoopRunning`] inside a run, before anything is made; [`LoopError::Io`] where no
-/// loop could be made; [`LoopError::StoppedBeforeComplete`] where `stop` came first.
+/// [`LoopError::AnotherLoopRunning`] inside a run, before anything is made; as [`EventLoop::new`]
+/// where no loop could be made; [`LoopError::StoppedBeforeComplete`] where `stop` came first.
 ///
 /// # Panics
 /// With the future's own panic, once everything is cleaned up. RNR-08.
@@ -59,6 +59,15 @@ impl Runner {
     ///
     /// # Errors
     /// As [`EventLoop::new`].
+    ///
+    /// ```
+    /// use loopbind::Runner;
+    ///
+    /// let runner = Runner::new()?;
+    /// assert_eq!(runner.run(async { 42 })?, 42);
+    /// runner.close()?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn new() -> Result<Self, LoopError> {
         Self::with(Builder::default())
     }
@@ -67,11 +76,31 @@ impl Runner {
     ///
     /// # Errors
     /// As [`EventLoop::new`].
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, Runner, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runner = Runner::with(EventLoop::builder().name("batch").virtual_time(true))?;
+    /// runner.run(sleep(Duration::from_secs(3600)))?;
+    /// assert_eq!(runner.event_loop().name(), Some("batch"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn with(builder: Builder) -> Result<Self, LoopError> {
         Ok(Runner { event_loop: builder.build()? })
     }
 
     /// The loop, also between runs.
+    ///
+    /// ```
+    /// use loopbind::Runner;
+    ///
+    /// let runner = Runner::new()?;
+    /// let task = runner.event_loop().create_task(async { 42 }); // between runs
+    /// assert_eq!(runner.run(task)?.unwrap(), 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "get_loop")]
     pub fn event_loop(&self) -> &EventLoop {
         &self.event_loop
     }
@@ -80,9 +109,20 @@ impl Runner {
     ///
     /// # Errors
     /// As [`EventLoop::run_until_complete`]: inside a run it is refused, and nothing changes.
+    /// [`LoopError::ThreadExiting`] in the last destructors of a thread.
     ///
     /// # Panics
     /// With the future's own panic, once the binding is restored.
+    ///
+    /// ```
+    /// use loopbind::{Runner, get_bound_loop};
+    ///
+    /// let runner = Runner::new()?;
+    /// let bound = runner.run(async { get_bound_loop() })?;
+    /// assert_eq!(bound.as_ref(), Some(runner.event_loop()));
+    /// assert_eq!(get_bound_loop(), None);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn run<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
         self.event_loop.hold().check_can_run()?;
@@ -97,6 +137,24 @@ impl Runner {
     ///
     /// # Errors
     /// [`LoopError::Forked`] in a forked child.
+    ///
+    /// # Panics
+    /// Under [`UnhandledPanic::Resume`](crate::UnhandledPanic::Resume), with a panic that nobody
+    /// awaited, once the loop is closed.
+    ///
+    /// ```
+    /// use loopbind::{Runner, spawn, task::cancelled, yield_now};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let (runner, cleaned) = (Runner::new()?, Rc::new(Cell::new(false)));
+    /// let flag = cleaned.clone();
+    /// runner.run(async { spawn(async move { cancelled().await; flag.set(true) }); yield_now().await })?;
+    /// assert!(!cleaned.get());
+    /// runner.close()?;
+    /// assert!(cleaned.get());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "shutdown_default_executor")]
     pub fn close(self) -> Result<(), LoopError> {
         // Dropped afterwards, closed: the drop finds nothing to do.
         shut_down(&self.event_loop)

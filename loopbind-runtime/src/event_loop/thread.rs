@@ -33,19 +33,52 @@ pub struct LoopThread<T = ()> {
 }
 
 impl<T> LoopThread<T> {
-    /// The thread's loop, from here.
+    /// The handle of the thread's loop.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().name("io").spawn(cancelled)?;
+    /// let task = thread.handle().spawn(|| async { std::thread::current().name().map(String::from) })?;
+    /// assert_eq!(task.join().unwrap().as_deref(), Some("io"));
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn handle(&self) -> &LoopHandle {
         &self.handle
     }
 
-    /// The thread.
+    /// The thread itself, as std has it: its name, its id.
+    ///
+    /// ```
+    /// use loopbind::thread::ThreadBuilder;
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async { std::thread::current().id() })?;
+    /// let id = thread.thread().id();
+    /// assert_eq!(thread.join().unwrap(), id);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn thread(&self) -> &Thread {
         self.thread.thread()
     }
 
     /// Asks the body to end, as `Task::cancel` would: `task::cancelled()` hears it. A body that does
-    /// not listen is dropped, and `join` gives `Err` with [`LoopError::StoppedBeforeComplete`] as
-    /// payload. A body that is a plain function has its loop stopped.
+    /// not listen, or that has not begun, is dropped, and `join` gives `Err` with
+    /// [`LoopError::StoppedBeforeComplete`] as payload. A body that is a plain function has its loop
+    /// stopped. On a thread that is over it does nothing.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async {
+    ///     cancelled().await;
+    ///     "cleaned up"
+    /// })?;
+    /// thread.handle().spawn(|| async {})?.join().unwrap(); // the body began before this
+    /// thread.stop();
+    /// assert_eq!(thread.join().unwrap(), "cleaned up");
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn stop(&self) {
         match &self.body {
             Some(body) => body.cancel(),
@@ -53,16 +86,47 @@ impl<T> LoopThread<T> {
         }
     }
 
-    /// Waits for the thread.
+    /// Blocks until the thread is over, and gives what its body returned.
     ///
     /// # Errors
     /// The payload of the panic that ended the body, as `std::thread::JoinHandle::join` has it; after
-    /// `stop`, see there.
+    /// [`stop`](LoopThread::stop), see there. In a forked child, where the thread is not,
+    /// [`LoopError::Forked`].
+    ///
+    /// # Panics
+    /// As `std::thread::JoinHandle::join`: it may, where a thread joins itself.
+    ///
+    /// ```
+    /// use loopbind::{sleep, thread::ThreadBuilder};
+    /// use std::time::Duration;
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async {
+    ///     sleep(Duration::from_millis(1)).await;
+    ///     42
+    /// })?;
+    /// assert_eq!(thread.join().unwrap(), 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn join(self) -> std::thread::Result<T> {
+        if self.handle.is_inherited() {
+            return Err(Box::new(LoopError::Forked));
+        }
         self.thread.join()
     }
 
     /// Whether the thread is over.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// assert!(!thread.is_finished());
+    /// thread.stop();
+    /// while !thread.is_finished() {
+    ///     std::thread::sleep(std::time::Duration::from_millis(1));
+    /// }
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
@@ -79,6 +143,15 @@ impl<T> fmt::Debug for LoopThread<T> {
 }
 
 /// What a thread and its loop are to be like.
+///
+/// ```
+/// use loopbind::{EventLoop, thread::ThreadBuilder};
+///
+/// let builder = ThreadBuilder::new().name("io").event_loop(EventLoop::builder().event_interval(16));
+/// let threads = [builder.clone().spawn(|| async { 1 })?, builder.spawn(|| async { 2 })?];
+/// assert_eq!(threads.map(|thread| thread.join().unwrap()), [1, 2]);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder starts nothing until `spawn`"]
 pub struct ThreadBuilder {
@@ -90,29 +163,81 @@ pub struct ThreadBuilder {
 
 impl ThreadBuilder {
     /// A thread with the defaults.
+    ///
+    /// ```
+    /// use loopbind::thread::ThreadBuilder;
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async { 6 * 7 })?;
+    /// assert_eq!(thread.join().unwrap(), 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Names the thread, and the loop where its builder does not.
+    ///
+    /// ```
+    /// use loopbind::thread::ThreadBuilder;
+    ///
+    /// let thread = ThreadBuilder::new().name("io").spawn(|| async {})?;
+    /// assert_eq!(thread.thread().name(), Some("io"));
+    /// assert_eq!(thread.handle().name(), Some("io"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// The size of the thread's stack, in bytes; std's default unless set.
+    ///
+    /// ```
+    /// use loopbind::thread::ThreadBuilder;
+    ///
+    /// let thread = ThreadBuilder::new().stack_size(8 << 20).spawn(|| async {
+    ///     let large = [1_u8; 4 << 20];
+    ///     std::hint::black_box(&large).len()
+    /// })?;
+    /// assert_eq!(thread.join().unwrap(), 4 << 20);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "thread_stack_size")]
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Lets the thread run on the processor numbered `index`, from zero, and on no other.
+    /// Lets the thread run on the processor numbered `index`, from zero, and on no other; where that
+    /// cannot be, `spawn` fails.
+    ///
+    /// ```
+    /// use loopbind::{LoopError, thread::ThreadBuilder};
+    ///
+    /// match ThreadBuilder::new().core(0).spawn(|| async { "on core 0" }) {
+    ///     Ok(thread) => assert_eq!(thread.join().unwrap(), "on core 0"),
+    ///     // Where this process may not use it, or the system cannot pin a thread.
+    ///     Err(error) => assert!(matches!(error, LoopError::Io(_))),
+    /// }
+    /// ```
+    #[doc(alias = "affinity")]
     pub fn core(mut self, index: usize) -> Self {
         self.core = Some(index);
         self
     }
 
-    /// What the loop is to be like.
+    /// Sets what the loop is to be like: it is built from `builder`, on the new thread.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, thread::ThreadBuilder};
+    /// use std::time::Duration;
+    ///
+    /// let virtual_time = EventLoop::builder().virtual_time(true);
+    /// let hour = Duration::from_secs(3600);
+    /// let thread = ThreadBuilder::new().event_loop(virtual_time).spawn(move || sleep(hour))?;
+    /// thread.join().unwrap(); // at once
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn event_loop(mut self, builder: Builder) -> Self {
         self.event_loop = builder;
         self
@@ -122,7 +247,17 @@ impl ThreadBuilder {
     /// run, and its future is the body: a task like any other.
     ///
     /// # Errors
-    /// [`LoopError::Io`] where the system refuses a thread, the loop's descriptors, or the core.
+    /// [`LoopError::Io`] where the system refuses a thread, the loop's descriptors, or the core, and,
+    /// as `InvalidInput`, for a name with a NUL byte in it.
+    ///
+    /// ```
+    /// use loopbind::{get_event_loop, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async { get_event_loop().unwrap().id() })?;
+    /// let id = thread.handle().id();
+    /// assert_eq!(thread.join().unwrap(), id);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn spawn<F, Fut>(self, main: F) -> Result<LoopThread<Fut::Output>, LoopError>
     where
         F: FnOnce() -> Fut + Send + 'static,

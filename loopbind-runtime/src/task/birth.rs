@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -32,6 +34,26 @@ impl Birth {
     }
 }
 
+/// The entry of the main future of the run that is on, in a cell for an `F`.
+pub(crate) struct Root<F> {
+    header: NonNull<Header>,
+    _future: PhantomData<F>,
+}
+
+/// The entry of a main future whose run is over.
+pub(crate) struct SpareRoot<F> {
+    task: TaskRef,
+    _future: PhantomData<F>,
+}
+
+impl<F> SpareRoot<F> {
+    /// Whether its run left nothing behind.
+    fn is_free(&self) -> bool {
+        let head = self.task.head();
+        head.refs.is_unique() && head.cold.borrow().is_none()
+    }
+}
+
 /// A closure as a task sees it: it is taken out before it is called, so that it is gone, and may
 /// take itself back, by the time it runs.
 struct Call<C>(Option<C>);
@@ -50,7 +72,14 @@ impl<C: FnOnce()> Future for Call<C> {
     }
 }
 
-fn header<F: Future>(home: &Arc<Home>, refs: Refs, state: State, birth: Birth) -> Header {
+#[inline]
+fn header<F: Future>(
+    home: &Arc<Home>,
+    id: TaskId,
+    refs: Refs,
+    state: State,
+    birth: Birth,
+) -> Header {
     let cold = birth.name.map(|name| Box::new(Cold { name: Some(name.into()), ..Cold::default() }));
     Header {
         node: Node::default(),
@@ -63,7 +92,7 @@ fn header<F: Future>(home: &Arc<Home>, refs: Refs, state: State, birth: Birth) -
         next: Cell::new(None),
         waiter: Cell::new(None),
         cold: RefCell::new(cold),
-        id: TaskId::next(),
+        id,
         parent: None,
         spawned_at: birth.place,
     }
@@ -79,8 +108,18 @@ enum Admission {
 impl LocalHome {
     /// # Panics
     /// With the error's text on a closed or inherited loop, unless this thread is panicking.
+    #[inline]
     #[track_caller]
     fn admit(&self) -> Admission {
+        if self.local().phase.get() == Phase::Open && !self.is_inherited() {
+            return Admission::Welcome;
+        }
+        self.admit_late()
+    }
+
+    #[cold]
+    #[track_caller]
+    fn admit_late(&self) -> Admission {
         let refusal = match self.local().phase.get() {
             _ if self.is_inherited() => LoopError::Forked,
             Phase::Open => return Admission::Welcome,
@@ -110,7 +149,8 @@ impl LocalHome {
         F::Output: 'static,
     {
         if let Admission::Late = self.admit() {
-            let header = header::<F>(self, Refs::new(1), DONE | HANDLE, birth);
+            let id = self.local().ids.next();
+            let header = header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
             let stage = Stage::<F>::Outcome(Err(TaskError::LoopClosed));
             // SAFETY: new, with one reference, the handle's.
             let task = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
@@ -119,7 +159,8 @@ impl LocalHome {
         }
         self.take_in();
         // One reference is the loop's, one the handle's.
-        let mut header = header::<F>(self, Refs::new(2), HANDLE, birth);
+        let id = self.local().ids.next();
+        let mut header = header::<F>(self, id, Refs::new(2), HANDLE, birth);
         // SAFETY: the current task is alive.
         header.parent = self.local().current.get().map(|task| unsafe { task.as_ref().id });
         let header = TaskCell::allocate(header, Stage::Future(future));
@@ -143,7 +184,8 @@ impl LocalHome {
     }
 
     fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
-        let header = header::<Call<C>>(self, Refs::new(1), state, birth);
+        let id = self.local().ids.next();
+        let header = header::<Call<C>>(self, id, Refs::new(1), state, birth);
         let stage = if state & DONE == 0 {
             Stage::Future(Call(Some(call)))
         } else {
@@ -160,23 +202,51 @@ impl LocalHome {
         unsafe { life::queue_callback(callback, self.local()) }
     }
 
-    /// The entry of a run's main future, which stays where its caller has it. `main` finds it.
-    pub(crate) fn root<F: Future + 'static>(&self, main: F, birth: Birth) -> TaskRef {
+    /// Mounts the entry of a run's main future, which stays where its caller has it: `main` finds it.
+    ///
+    /// `spare` is the entry of a run that is over. Where nobody else has kept it, it serves again.
+    pub(crate) fn mount_root<F: Future + Unpin + 'static>(
+        &self,
+        main: F,
+        place: &'static Location<'static>,
+        spare: Option<SpareRoot<F>>,
+    ) -> Root<F> {
         self.take_in();
-        let header = header::<F>(self, Refs::new(2), ROOT, birth);
-        let header = TaskCell::allocate(header, Stage::Future(main));
-        // SAFETY: new; one reference is the loop's, one the caller's.
+        let id = self.local().ids.next();
+        // The loop's. The run has it when it is over.
+        let refs = Refs::new(1);
+        let header = match spare.filter(SpareRoot::is_free) {
+            // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
+            // change. Its task is over, and nothing in the stage is pinned.
+            Some(spare) => unsafe {
+                let mut header = spare.task.into_header();
+                header.as_mut().renew(id, refs, ROOT, place);
+                *TaskCell::<F>::stage(header) = Stage::Future(main);
+                header
+            },
+            None => {
+                let birth = Birth { name: None, place };
+                let header = header::<F>(self, id, refs, ROOT, birth);
+                TaskCell::allocate(header, Stage::Future(main))
+            }
+        };
+        // SAFETY: as good as new, on the owner's thread.
         unsafe {
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
-            TaskRef::own(header)
         }
+        self.local().root.set(Some(header));
+        Root { header, _future: PhantomData }
     }
 
     /// The main future is gone, whether it was done or not.
-    pub(crate) fn retire_root(&self, root: &TaskRef) {
-        // SAFETY: on the owner's thread, with a reference in hand.
-        unsafe { life::retire_root(root.header(), self.local()) }
+    pub(crate) fn retire_root<F>(&self, root: Root<F>) -> Option<SpareRoot<F>> {
+        // SAFETY: on the owner's thread; the loop keeps a root until it is retired, which is once,
+        // and gives its reference to us if it says so.
+        unsafe {
+            life::retire_root(root.header, self.local())
+                .then(|| SpareRoot { task: TaskRef::own(root.header), _future: PhantomData })
+        }
     }
 
     /// Ends the oldest task of a closing loop. False: there is none.
@@ -218,7 +288,8 @@ pub(crate) fn post_task<F>(
 where
     F: Future<Output = ()> + 'static,
 {
-    let header = header::<F>(home, Refs::posted(2), NEW, birth);
+    let refs = Refs::posted(2);
+    let header = header::<F>(home, TaskId::next(), refs, NEW, birth);
     let header = TaskCell::allocate(header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
@@ -240,7 +311,9 @@ where
     C: FnOnce() + Send + 'static,
 {
     let birth = Birth::here();
-    let header = header::<Call<C>>(home, Refs::posted(1), NEW | CALLBACK, birth);
+    let refs = Refs::posted(1);
+    let state = NEW | CALLBACK;
+    let header = header::<Call<C>>(home, TaskId::next(), refs, state, birth);
     let header = TaskCell::allocate(header, Stage::Future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {

@@ -44,6 +44,7 @@ use super::state::{ABORT, CANCEL, DONE, TOLD};
 /// assert_eq!(last_words, "good bye");
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "CancelledError")]
 pub fn cancelled() -> impl Future<Output = ()> {
     Cancelled { registered: None }
 }

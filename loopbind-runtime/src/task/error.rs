@@ -7,6 +7,19 @@ use super::TaskInfo;
 use crate::panic::PanicPayload;
 
 /// Why waiting for a task gave no value.
+///
+/// ```
+/// use loopbind::{TaskError, run, spawn};
+///
+/// let outcome = run(async { spawn(async { panic!("no more tea") }).await })?;
+/// match outcome {
+///     Err(TaskError::Panicked(payload)) => assert_eq!(payload.message(), Some("no more tea")),
+///     Err(other) => panic!("{other}"),
+///     Ok(never) => never,
+/// }
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "JoinError")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -23,10 +36,24 @@ pub enum TaskError {
     /// The task's loop is not the one that is being turned here, so that nothing would ever wake
     /// the waiter. Await it on its own loop, or hand the result over through a channel.
     ForeignLoop,
+    /// The task, or the work, is the parent's of this forked process: nothing comes of it here.
+    Forked,
 }
 
 impl TaskError {
     /// Whether the task was cancelled.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn};
+    ///
+    /// let error = run(async {
+    ///     let task = spawn(std::future::pending::<()>());
+    ///     task.cancel();
+    ///     task.await.unwrap_err()
+    /// })?;
+    /// assert!(error.is_cancelled());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self, TaskError::Cancelled)
     }
@@ -35,6 +62,17 @@ impl TaskError {
     ///
     /// # Errors
     /// Gives the error back where the task did not panic.
+    ///
+    /// ```
+    /// use loopbind::{TaskError, run, spawn};
+    ///
+    /// let outcome = run(async { spawn(async { panic!("no more tea") }).await })?;
+    /// let payload = outcome.map(|()| ()).unwrap_err().into_panic().unwrap();
+    /// assert_eq!(payload.downcast_ref(), Some(&"no more tea"));
+    /// assert!(TaskError::Cancelled.into_panic().unwrap_err().is_cancelled());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "try_into_panic")]
     pub fn into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self {
             TaskError::Panicked(payload) => Ok(payload.into_inner()),
@@ -59,6 +97,9 @@ impl fmt::Display for TaskError {
             TaskError::ForeignLoop => f.write_str(
                 "the task belongs to an event loop that is not running here: await it on its own loop",
             ),
+            TaskError::Forked => {
+                f.write_str("the task belongs to the process that forked this one")
+            }
         }
     }
 }
@@ -66,6 +107,22 @@ impl fmt::Display for TaskError {
 impl std::error::Error for TaskError {}
 
 /// An error that nobody awaits, as an exception handler sees it.
+///
+/// ```
+/// use loopbind::{EventLoop, spawn, yield_now};
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.set_exception_handler(Some(Box::new(|_, context| {
+///     assert_eq!(context.message, "Task exception was never retrieved");
+///     assert_eq!(context.panic.as_ref().unwrap().message(), Some("no more tea"));
+///     assert_eq!(context.task.as_ref().unwrap().polls, 1);
+/// })));
+/// event_loop.run_until_complete(async {
+///     spawn(async { panic!("no more tea") });
+///     yield_now().await;
+/// })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ExceptionContext {
@@ -79,6 +136,14 @@ pub struct ExceptionContext {
 
 impl ExceptionContext {
     /// A context with a message alone.
+    ///
+    /// ```
+    /// use loopbind::ExceptionContext;
+    ///
+    /// let context = ExceptionContext::new("connection lost");
+    /// assert_eq!(context.to_string(), "connection lost");
+    /// assert!(context.panic.is_none() && context.task.is_none());
+    /// ```
     pub fn new(message: impl Into<String>) -> Self {
         ExceptionContext { message: message.into(), panic: None, task: None }
     }

@@ -64,6 +64,23 @@ impl Header {
         self.state.set(self.state.get() & !bits);
     }
 
+    /// Makes the header that of another task of the same home. The one it had is over, and nobody
+    /// has it, waits for it or knows it by name: the links and the rest are as new.
+    pub(super) fn renew(
+        &mut self,
+        id: TaskId,
+        refs: Refs,
+        state: State,
+        place: &'static Location<'static>,
+    ) {
+        self.refs = refs;
+        self.state.set(state);
+        self.polls.set(0);
+        self.id = id;
+        self.parent = None;
+        self.spawned_at = place;
+    }
+
     pub(super) fn info(&self) -> TaskInfo {
         let (name, busy) = match &*self.cold.borrow() {
             Some(cold) => (cold.name.as_deref().map(str::to_owned), cold.busy),
@@ -118,11 +135,6 @@ impl TaskRef {
     }
 
     pub(super) fn header(&self) -> NonNull<Header> {
-        self.header
-    }
-
-    /// What stands for it in the home's cells.
-    pub(crate) fn as_entry(&self) -> NonNull<Header> {
         self.header
     }
 

@@ -16,6 +16,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,7 +30,7 @@ use super::header::{Header, TaskRef};
 use super::life;
 use crate::current;
 use crate::error::LoopError;
-use crate::ids::LoopId;
+use crate::ids::{LoopId, TaskIds};
 use crate::inbox::{Inbox, Refused};
 use crate::ready::{Node, Ready};
 use crate::sys::{self, Bell};
@@ -76,6 +77,7 @@ pub(crate) struct Local {
     /// not one inside the other.
     pub(crate) late: RefCell<Vec<Box<dyn Any>>>,
     pub(crate) counts: Counts,
+    pub(crate) ids: TaskIds,
     keeper: Cell<Option<NonNull<dyn Keeper>>>,
 }
 
@@ -271,6 +273,7 @@ impl LocalHome {
             hosted: Cell::new(false),
             late: RefCell::new(Vec::new()),
             counts: Counts::default(),
+            ids: TaskIds::default(),
             keeper: Cell::new(None),
         };
         let home = Arc::new(Home {
@@ -295,15 +298,21 @@ impl LocalHome {
 
     /// The running loop's, if one runs here.
     pub(crate) fn running() -> Option<Self> {
+        LocalHome::with_running(LocalHome::clone)
+    }
+
+    /// Calls `f` with the running loop's, if one runs here, without counting a reference.
+    #[inline]
+    pub(crate) fn with_running<R>(f: impl FnOnce(&LocalHome) -> R) -> Option<R> {
         let home = current::running().cast::<Home>();
         if home.is_null() {
             return None;
         }
-        // SAFETY: a running loop's home is alive, and is an `Arc`'s; it runs on its own thread.
-        unsafe {
-            Arc::increment_strong_count(home);
-            Some(LocalHome::assume(Arc::from_raw(home)))
-        }
+        // SAFETY: a running loop's home is an `Arc`'s, on its own thread. Its run keeps it alive, and
+        // does not end while `f` runs: the reference that is borrowed here, and never dropped, is
+        // the run's.
+        let home = ManuallyDrop::new(unsafe { LocalHome::assume(Arc::from_raw(home)) });
+        Some(f(&home))
     }
 
     #[inline]
@@ -369,6 +378,13 @@ impl LocalHome {
 
     pub(crate) fn remove_bell(&self) {
         self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// In a forked child, where the thread that held the lock may not be: the bell is left open then.
+    pub(crate) fn remove_inherited_bell(&self) {
+        if let Ok(mut bell) = self.home.bell.try_lock() {
+            bell.take();
+        }
     }
 
     /// Names who hears of errors; `None` as the engine goes.

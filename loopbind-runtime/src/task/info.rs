@@ -7,6 +7,17 @@ use std::time::Duration;
 use crate::ids::TaskId;
 
 /// A task as it stood when it was asked for.
+///
+/// ```
+/// use loopbind::{EventLoop, TaskState};
+///
+/// let event_loop = EventLoop::new()?;
+/// let task = event_loop.task_builder().name("fetch").spawn(async {});
+/// let info = task.info();
+/// assert_eq!((info.name.as_deref(), info.state, info.polls), (Some("fetch"), TaskState::Ready, 0));
+/// assert!(info.to_string().starts_with("'fetch' (Task-"));
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TaskInfo {
@@ -28,6 +39,20 @@ pub struct TaskInfo {
 }
 
 /// What a task is doing.
+///
+/// ```
+/// use loopbind::{EventLoop, TaskState};
+/// use std::{future::pending, time::Duration};
+///
+/// let event_loop = EventLoop::new()?;
+/// let task = event_loop.create_task(pending::<()>());
+/// assert_eq!(task.info().state, TaskState::Ready);
+/// event_loop.turn(Some(Duration::ZERO))?;
+/// assert_eq!(task.info().state, TaskState::Waiting);
+/// task.cancel();
+/// assert_eq!(task.info().state, TaskState::Cancelling);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskState {

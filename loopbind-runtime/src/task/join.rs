@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::birth::Birth;
-use super::error::TaskError;
+use super::error::{ExceptionContext, TaskError};
 use super::header::{RemoteRef, TaskRef};
 use super::home::LocalHome;
 use super::info::TaskInfo;
 use super::life;
 use super::state::{AWAITED, CANCEL, DETACHED, DONE, HANDLE, TAKEN};
 use crate::ids::TaskId;
+use crate::panic::caught;
 
 /// A task of the loop, and its outcome once it is there.
 ///
@@ -28,6 +29,9 @@ use crate::ids::TaskId;
 /// [`shield`](super::shield()) and [`detach`](Task::detach) opt out.
 ///
 /// A panic reaches who awaits; where the handle is dropped unread, the loop's exception handler.
+///
+/// # Panics
+/// When awaited after it gave its outcome, be it by [`try_result`](Task::try_result).
 ///
 /// # Cancel safety
 /// Dropping the handle while it is awaited cancels the task; see above.
@@ -43,6 +47,7 @@ use crate::ids::TaskId;
 /// assert_eq!(sum, 3);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "JoinHandle")]
 pub struct Task<T> {
     task: TaskRef,
     /// It resolved: with the outcome, or with an error about the waiting.
@@ -60,41 +65,139 @@ impl<T> Task<T> {
     /// Nothing is dropped inside this call: the future is dropped in the task's own next turn. A
     /// task that has not begun never begins. A task that holds a polled, living
     /// [`cancelled()`](super::cancelled()) is told instead, and ends by itself. CAN-01, CAN-02.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn};
+    ///
+    /// run(async {
+    ///     let task = spawn(std::future::pending::<()>());
+    ///     assert!(task.cancel());
+    ///     assert!(!task.is_finished()); // a request: its own next turn ends it
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn cancel(&self) -> bool {
         self.task.cancel()
     }
 
-    /// Like [`cancel`](Task::cancel), but the task has no say.
+    /// Asks the task to end, as [`cancel`](Task::cancel) does, but gives it no say; true if it was not
+    /// done yet.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn, task::cancelled, yield_now};
+    ///
+    /// let outcome = run(async {
+    ///     let task = spawn(cancelled());
+    ///     yield_now().await;
+    ///     task.abort(); // it listens, and is not told
+    ///     task.await
+    /// })?;
+    /// assert!(outcome.unwrap_err().is_cancelled());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn abort(&self) -> bool {
         self.task.abort()
     }
 
     /// Whether the task is over, whatever its outcome.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn, yield_now};
+    ///
+    /// run(async {
+    ///     let task = spawn(async {});
+    ///     assert!(!task.is_finished());
+    ///     yield_now().await;
+    ///     assert!(task.is_finished());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.task.is_done()
     }
 
     /// Its number, unique in the process.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn, task};
+    ///
+    /// run(async {
+    ///     let task = spawn(async { task::current().unwrap().id });
+    ///     let id = task.id();
+    ///     assert_eq!(task.await.unwrap(), id);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn id(&self) -> TaskId {
         self.task.id()
     }
 
     /// The name its builder gave it.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.task_builder().name("fetch").spawn(async {});
+    /// assert_eq!(task.name().as_deref(), Some("fetch"));
+    /// assert_eq!(event_loop.create_task(async {}).name(), None);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "get_name")]
     pub fn name(&self) -> Option<String> {
         self.task.info().name
     }
 
     /// What is known of it now.
+    ///
+    /// ```
+    /// use loopbind::{TaskState, run, spawn, yield_now};
+    ///
+    /// let info = run(async {
+    ///     let task = spawn(yield_now());
+    ///     yield_now().await;
+    ///     task.info()
+    /// })?;
+    /// assert_eq!((info.polls, info.state), (1, TaskState::Ready));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn info(&self) -> TaskInfo {
         self.task.info()
     }
 
     /// The outcome if the task is over, without waiting; taken once.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let mut task = event_loop.create_task(async { 42 });
+    /// assert!(task.try_result().is_none());
+    /// event_loop.turn(Some(Duration::ZERO))?;
+    /// assert_eq!(task.try_result().unwrap().unwrap(), 42);
+    /// assert!(task.try_result().is_none()); // taken
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "result")]
     pub fn try_result(&mut self) -> Option<Result<T, TaskError>> {
         self.task.head().has(DONE).then(|| self.take()).flatten()
     }
 
     /// Lets the task run on by itself, to its end or the loop's.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// event_loop.create_task(async {}).detach();
+    /// event_loop.turn(Some(Duration::ZERO))?;
+    /// assert_eq!(event_loop.metrics().polls, 1);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn detach(self) {
         self.task.head().set(DETACHED);
     }
@@ -103,11 +206,32 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     /// Dropping what is returned stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, spawn, timeout};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let mut task = spawn(sleep(Duration::from_secs(2)));
+    ///     let second = Duration::from_secs(1);
+    ///     assert!(timeout(second, task.join()).await.is_err()); // given up, and the task goes on
+    ///     task.await.unwrap();
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn join(&mut self) -> Join<'_, T> {
         Join { task: self }
     }
 
     /// Makes a handle that aborts its task when dropped.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn};
+    ///
+    /// assert_eq!(run(async { spawn(async { 42 }).abort_on_drop().await.unwrap() })?, 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
         AbortOnDrop { task: self }
     }
@@ -116,7 +240,19 @@ impl<T> Task<T> {
     /// with other callbacks and with whoever awaits. FUT-07, FUT-08.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    /// As [`EventLoop::create_task`](crate::EventLoop::create_task).
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.create_task(async {});
+    /// let same_loop = event_loop.clone();
+    /// task.add_done_callback(move || same_loop.stop());
+    /// event_loop.run_forever()?;
+    /// assert!(task.is_finished());
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
         let head = self.task.head();
@@ -158,6 +294,7 @@ impl<T> Task<T> {
             return Poll::Ready(outcome.expect("a Task was polled after it gave its outcome"));
         }
         let error = match head.home.at_home() {
+            None if head.home.is_inherited() => TaskError::Forked,
             None => TaskError::ForeignLoop,
             Some(local) if local.current.get() == Some(self.task.header()) => TaskError::SelfAwait,
             Some(_) => {
@@ -187,8 +324,16 @@ impl<T> Task<T> {
         drop(head.waiter.replace(Some(waker)));
     }
 
+    /// A waker is the user's code: one that panics as it is dropped is reported, and whoever stops
+    /// waiting goes on with what it was about to do.
     fn stop_waiting(&self) {
-        drop(self.task.head().waiter.take());
+        let head = self.task.head();
+        let Some(waker) = head.waiter.take() else { return };
+        if let Err(payload) = caught(move || drop(waker)) {
+            let context = ExceptionContext::panicked("exception in a waker", payload);
+            // SAFETY: a `Task` is on its owner's thread.
+            unsafe { head.home.local() }.report(context);
+        }
     }
 }
 
@@ -244,6 +389,29 @@ fn debug(info: &TaskInfo, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result
 }
 
 /// Waits for a task without tying its fate to the wait: see [`Task::join`].
+///
+/// # Cancel safety
+/// Dropping it stops the waiting, and nothing else.
+///
+/// # Panics
+/// When polled after the task's outcome was taken.
+///
+/// ```
+/// use futures::{FutureExt, select_biased};
+/// use loopbind::{run, spawn, yield_now};
+///
+/// let value = run(async {
+///     let mut task = spawn(async { yield_now().await; 42 });
+///     loop {
+///         select_biased! {
+///             outcome = task.join() => break outcome.unwrap(),
+///             () = yield_now().fuse() => {} // the wait begins anew, the task does not
+///         }
+///     }
+/// })?;
+/// assert_eq!(value, 42);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Join<'a, T> {
     task: &'a mut Task<T>,
@@ -278,6 +446,26 @@ impl<T> fmt::Debug for Join<'_, T> {
 }
 
 /// A task that is aborted when this drops: see [`Task::abort_on_drop`].
+///
+/// Awaiting it gives what awaiting the [`Task`] would.
+///
+/// # Cancel safety
+/// Dropping it aborts the task, awaited or not.
+///
+/// ```
+/// use loopbind::{EventLoop, spawn, yield_now};
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.run_until_complete(async {
+///     let guard = spawn(std::future::pending::<()>()).abort_on_drop();
+///     yield_now().await;
+///     drop(guard);
+///     yield_now().await;
+/// })?;
+/// assert!(event_loop.all_tasks().is_empty());
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "AbortOnDropHandle")]
 #[must_use = "dropping it aborts the task"]
 pub struct AbortOnDrop<T> {
     task: Task<T>,
@@ -341,6 +529,15 @@ impl<T> Future for Shield<T> {
 }
 
 /// A task about to be started: made by `EventLoop::task_builder`.
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// let task = event_loop.task_builder().name("answer").spawn(async { 42 });
+/// assert_eq!(event_loop.run_until_complete(task)?.unwrap(), 42);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "a builder starts nothing until `spawn`"]
 pub struct TaskBuilder {
     home: LocalHome,
@@ -353,6 +550,16 @@ impl TaskBuilder {
     }
 
     /// Names the task; the empty string is a name too.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.task_builder().name("fetch").spawn(async {});
+    /// assert!(task.info().to_string().starts_with("'fetch' (Task-"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "set_name")]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -361,7 +568,17 @@ impl TaskBuilder {
     /// Starts the task: its first step is behind everything that is ready.
     ///
     /// # Panics
-    /// With `Event loop is closed` where the loop is closed and the thread is not panicking.
+    /// As [`EventLoop::create_task`](crate::EventLoop::create_task).
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let task = event_loop.task_builder().spawn(async { 42 });
+    /// assert!(!task.is_finished()); // started, not yet run
+    /// assert_eq!(event_loop.run_until_complete(task)?.unwrap(), 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Task<F::Output>
     where

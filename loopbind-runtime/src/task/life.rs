@@ -13,12 +13,12 @@ use std::time::Instant;
 use super::error::{ExceptionContext, TaskError};
 use super::header::{Header, TaskRef};
 use super::home::{Home, Local, Step, increment};
-use super::raw::{Polled, Unread};
+use super::raw::{Polled, Spill, Unread};
 use super::state::{
     ABORT, CALLBACK, CANCEL, DONE, Errand, HANDLE, NEW, POLLED, ROOT, SCHEDULED, STARTED, TOLD,
 };
 use super::waker;
-use crate::panic::{PanicPayload, caught};
+use crate::panic::caught;
 
 /// Puts the task at the end of the ready queue, unless it is there or over.
 #[inline]
@@ -139,7 +139,7 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
         head.clear(POLLED);
         match polled {
             Polled::Pending => {}
-            Polled::Ready { spill } => {
+            Polled::Ready(spill) => {
                 if head.has(CANCEL) {
                     // CAN-08: asked to end and not told, so the value is not wanted.
                     discard_outcome(header, local);
@@ -147,7 +147,7 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
                 }
                 finish(header, local, spill);
             }
-            Polled::Panicked { spill } => finish(header, local, spill),
+            Polled::Panicked(spill) => finish(header, local, spill),
         }
     }
 }
@@ -161,7 +161,9 @@ unsafe fn bury(header: NonNull<Header>, local: &Local) {
         let head = header.as_ref();
         head.clear(SCHEDULED);
         if head.has(ROOT) && local.root.get() == Some(header) {
+            // The reference waits for the run, which takes it as it ends: `retire_root`.
             local.stopping.set(true);
+            return;
         }
         release(header);
     }
@@ -229,7 +231,7 @@ pub(super) unsafe fn drop_with_loop(header: NonNull<Header>, local: &Local) {
 }
 
 /// The outcome is stored: tells whoever waits, and lets go.
-unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Option<PanicPayload>) {
+unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
     // SAFETY: alive by the loop's reference, which is given up at the end.
     unsafe {
         let head = header.as_ref();
@@ -256,9 +258,21 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Option<PanicPayl
     }
 }
 
-/// CB-27: the waiter and the done-callbacks, in the order in which they came.
+/// Tells whoever waits for the task.
+#[inline]
 unsafe fn notify(head: &Header, local: &Local) {
-    let mut waiter = head.waiter.take();
+    let waiter = head.waiter.take();
+    if head.cold.borrow().is_some() {
+        // SAFETY: on the owner's thread.
+        unsafe { notify_in_order(head, waiter, local) }
+    } else if let Some(waiter) = waiter {
+        wake(waiter, local);
+    }
+}
+
+/// CB-27: the waiter and the done-callbacks, in the order in which they came.
+#[cold]
+unsafe fn notify_in_order(head: &Header, mut waiter: Option<Waker>, local: &Local) {
     let (callbacks, before_waiter) = match &mut *head.cold.borrow_mut() {
         Some(cold) => (std::mem::take(&mut cold.callbacks), cold.before_waiter),
         None => (Vec::new(), 0),
@@ -335,19 +349,18 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
     }
 }
 
-/// The main future of a run that ended before it did is gone: so is its entry among the tasks.
-pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) {
-    // SAFETY: alive by the caller's reference, on the owner's thread.
+/// The main future of a run is gone, perhaps before it was done: so is its entry among the tasks.
+/// The loop's reference becomes the caller's, unless the entry still is in the ready queue.
+pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool {
+    // SAFETY: alive by the loop's reference, on the owner's thread.
     unsafe {
         let head = header.as_ref();
-        if head.has(DONE) {
-            return;
+        if !head.has(DONE) {
+            head.set(DONE);
+            delist(header, local);
         }
-        head.set(DONE);
-        delist(header, local);
-        if !head.has(SCHEDULED) {
-            release(header);
-        }
+        local.root.set(None);
+        !head.has(SCHEDULED)
     }
 }
 

@@ -22,7 +22,7 @@ pub use info::{TaskInfo, TaskState};
 pub use join::{AbortOnDrop, Join, Task, TaskBuilder, shield};
 pub use yield_now::yield_now;
 
-pub(crate) use birth::{Birth, post_callback, post_task};
+pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use header::{RemoteRef, TaskRef};
 pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 
@@ -35,6 +35,7 @@ pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 /// run(async { assert_eq!(task::current().unwrap().polls, 1) })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "current_task")]
 pub fn current() -> Option<TaskInfo> {
     Some(LocalHome::running()?.current_task()?.info())
 }
@@ -51,14 +52,16 @@ pub fn current() -> Option<TaskInfo> {
 /// assert_eq!(run(async { spawn(async { 6 * 7 }).await.unwrap() })?, 42);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("create_task", "ensure_future", "spawn_local"))]
 #[track_caller]
 pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match LocalHome::running() {
-        Some(home) => home.spawn(future, Birth::here()),
+    let birth = Birth::here();
+    match LocalHome::with_running(|home| home.spawn(future, birth)) {
+        Some(task) => task,
         None => crate::LoopError::NoRunningLoop.raise(),
     }
 }

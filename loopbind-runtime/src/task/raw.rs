@@ -39,16 +39,16 @@ pub(super) struct Vtable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
+/// Small enough to come back in registers: this is every poll's answer.
 pub(super) enum Polled {
     Pending,
-    /// The outcome is stored, and the future gone; `spill` is what its destructor threw.
-    Ready {
-        spill: Option<PanicPayload>,
-    },
-    Panicked {
-        spill: Option<PanicPayload>,
-    },
+    /// The outcome is stored, and the future gone.
+    Ready(Spill),
+    Panicked(Spill),
 }
+
+/// What the destructor of a future threw, if it did.
+pub(super) type Spill = Option<PanicPayload>;
 
 /// What was found in an outcome nobody took.
 pub(super) enum Unread {
@@ -69,14 +69,22 @@ impl<F: Future> TaskCell<F> {
         free: Self::free,
     };
 
+    #[inline]
     pub(super) fn allocate(header: Header, stage: Stage<F>) -> NonNull<Header> {
-        let cell = Box::new(TaskCell { header, stage: UnsafeCell::new(stage) });
-        // A pointer made from the whole cell, so that it may reach the stage later.
-        // SAFETY: a box is not null.
-        unsafe { NonNull::new_unchecked(Box::into_raw(cell)) }.cast()
+        let mut cell = Box::<Self>::new_uninit();
+        let place = cell.as_mut_ptr();
+        // In place, and not first elsewhere and then copied here.
+        // SAFETY: the place is valid, and has everything a cell has once both are written. The
+        // pointer is made from the whole cell, so that it may reach the stage later; a box is not
+        // null.
+        unsafe {
+            (&raw mut (*place).header).write(header);
+            (&raw mut (*place).stage).write(UnsafeCell::new(stage));
+            NonNull::new_unchecked(Box::into_raw(cell.assume_init())).cast()
+        }
     }
 
-    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+    pub(super) unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
         // SAFETY: `header` heads a `TaskCell<F>`, by the vtable's contract.
         unsafe { UnsafeCell::raw_get(&raw const (*header.cast::<Self>().as_ptr()).stage) }
     }
@@ -95,13 +103,13 @@ impl<F: Future> TaskCell<F> {
                 Ok(Poll::Ready(value)) => {
                     let spill = Self::drop_future(header).err();
                     stage.write(Stage::Outcome(Ok(value)));
-                    Polled::Ready { spill }
+                    Polled::Ready(spill)
                 }
                 Err(payload) => {
                     let payload = PanicPayload::new(payload);
                     let spill = Self::drop_future(header).err();
                     stage.write(Stage::Outcome(Err(TaskError::Panicked(payload))));
-                    Polled::Panicked { spill }
+                    Polled::Panicked(spill)
                 }
             }
         }

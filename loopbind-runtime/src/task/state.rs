@@ -96,9 +96,20 @@ impl Refs {
         }
     }
 
+    /// Whether the caller's reference is the only one.
+    #[inline]
+    pub(crate) fn is_unique(&self) -> bool {
+        self.0.load(Ordering::Acquire) / ONE == 1
+    }
+
     /// True if this was the last one: the caller frees.
     #[inline]
     pub(crate) fn release(&self) -> bool {
+        // Where the one reference left is the caller's, nobody can make another: a load will do,
+        // and acquires what all the others released.
+        if self.is_unique() {
+            return true;
+        }
         if self.0.fetch_sub(ONE, Ordering::Release) / ONE != 1 {
             return false;
         }

@@ -5,6 +5,9 @@ use std::task::{Context, Poll};
 
 /// Suspends the task for exactly one iteration: everything that is ready runs first. CB-24.
 ///
+/// # Cancel safety
+/// Dropping it loses nothing.
+///
 /// ```
 /// use loopbind::{run, spawn, yield_now};
 /// # use std::{cell::RefCell, rc::Rc};

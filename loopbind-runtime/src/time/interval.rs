@@ -34,6 +34,20 @@ pub fn interval(period: Duration) -> Interval {
 }
 
 /// Ticks at a steady pace: made by [`interval`].
+///
+/// It is a `Stream` too, one without an end: each item is what [`tick`](Interval::tick) gives.
+///
+/// ```
+/// use futures::StreamExt;
+/// use loopbind::{EventLoop, time};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let ticks = time::interval(Duration::from_secs(1)).take(3).collect::<Vec<_>>();
+/// let ticks = event_loop.run_until_complete(ticks)?;
+/// assert_eq!(ticks[2] - ticks[0], Duration::from_secs(2));
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "an interval does nothing unless awaited"]
 pub struct Interval {
     period: Duration,
@@ -43,6 +57,23 @@ pub struct Interval {
 }
 
 /// What becomes of ticks that nobody was there for.
+///
+/// ```
+/// use loopbind::{EventLoop, sleep, time::{MissedTick, interval}};
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// event_loop.run_until_complete(async {
+///     let mut ticks = interval(second).missed(MissedTick::Delay);
+///     ticks.tick().await;
+///     sleep(second * 5 / 2).await;
+///     let late = ticks.tick().await; // was due after one second, noticed after two and a half
+///     assert_eq!(ticks.tick().await - late, second * 5 / 2);
+/// })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "MissedTickBehavior")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissedTick {
     /// They come one after the other, until the pace is caught up with.
@@ -55,6 +86,23 @@ pub enum MissedTick {
 
 impl Interval {
     /// What becomes of ticks that nobody was there for; `Burst` unless said.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, time::{MissedTick, interval}};
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let mut ticks = interval(second).missed(MissedTick::Skip);
+    ///     let first = ticks.tick().await;
+    ///     sleep(second * 5 / 2).await;
+    ///     ticks.tick().await; // late
+    ///     assert_eq!(ticks.tick().await - first, second * 3);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "set_missed_tick_behavior")]
     pub fn missed(mut self, policy: MissedTick) -> Self {
         self.missed = policy;
         self
@@ -67,6 +115,19 @@ impl Interval {
     ///
     /// # Cancel safety
     /// Dropping it loses no tick.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, time};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let mut ticks = time::interval(Duration::from_secs(2));
+    ///     assert_eq!(ticks.tick().await, time::now()); // the first, at once
+    ///     assert_eq!(ticks.tick().await, time::now()); // two seconds later
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }

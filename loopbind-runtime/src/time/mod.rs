@@ -18,6 +18,19 @@ use crate::task::yield_now;
 
 /// Now, on the running loop's clock: virtual where the loop's is. Outside of runs, the monotonic
 /// clock's now.
+///
+/// ```
+/// use loopbind::{EventLoop, sleep, time};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// event_loop.run_until_complete(async {
+///     let before = time::now();
+///     sleep(Duration::from_secs(60)).await;
+///     assert_eq!(time::now() - before, Duration::from_secs(60));
+/// })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub fn now() -> Instant {
     Engine::with_running(Engine::now).unwrap_or_else(Instant::now)
 }

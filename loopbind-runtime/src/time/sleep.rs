@@ -33,18 +33,47 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { alarm: Alarm::after(duration), stage: Stage::New }
 }
 
-/// Waits until `deadline` on the loop's clock; one that has passed suspends for one iteration.
+/// Waits until `deadline` on the loop's clock; one that has passed suspends for one iteration, as
+/// [`sleep`] of zero does.
 ///
 /// # Panics
 /// As [`sleep`].
 ///
 /// # Cancel safety
 /// As [`sleep`].
+///
+/// ```
+/// use loopbind::{EventLoop, sleep_until};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let deadline = event_loop.time() + Duration::from_secs(60);
+/// event_loop.run_until_complete(sleep_until(deadline))?;
+/// assert_eq!(event_loop.time(), deadline);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { alarm: Alarm::at(deadline), stage: Stage::New }
 }
 
 /// Waits for a deadline: made by [`sleep`] and [`sleep_until`].
+///
+/// # Panics
+/// When polled outside of a run, with `no running event loop`.
+///
+/// # Cancel safety
+/// Dropping it takes its timer back.
+///
+/// ```
+/// use loopbind::EventLoop;
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let mut nap = loopbind::sleep(Duration::from_secs(60));
+/// event_loop.run_until_complete(&mut nap)?;
+/// assert!(nap.is_elapsed());
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     alarm: Alarm,
@@ -63,17 +92,57 @@ enum Stage {
 impl Sleep {
     /// When it ends. One that was made outside of runs, and not polled yet, would end then if it were
     /// polled now.
+    ///
+    /// ```
+    /// use loopbind::{run, sleep, time};
+    /// use std::time::Duration;
+    ///
+    /// run(async {
+    ///     let minute = Duration::from_secs(60);
+    ///     let nap = sleep(minute);
+    ///     assert!(nap.deadline() <= time::now() + minute);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn deadline(&self) -> Instant {
         self.alarm.deadline()
     }
 
-    /// Moves the end, also of one that is over: awaited again, it waits for the new one.
+    /// Moves the end to `deadline`, also of one that is over: awaited again, it waits for the new one.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, time};
+    /// use std::{pin::pin, time::Duration};
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let (began, mut nap) = (time::now(), pin!(sleep(Duration::from_secs(60))));
+    ///     nap.as_mut().reset(began + Duration::from_secs(90));
+    ///     nap.await;
+    ///     assert_eq!(time::now() - began, Duration::from_secs(90));
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
         self.alarm.reset(deadline);
         self.stage = if self.alarm.is_armed() { Stage::Waiting } else { Stage::New };
     }
 
     /// Whether the deadline has come.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, time};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let nap = sleep(Duration::from_secs(60));
+    ///     assert!(!nap.is_elapsed());
+    ///     sleep(Duration::from_secs(60)).await;
+    ///     assert!(nap.is_elapsed()); // nobody awaited it
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn is_elapsed(&self) -> bool {
         self.stage == Stage::Done || self.deadline() <= super::now()
     }

@@ -33,6 +33,7 @@ use super::alarm::Alarm;
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "wait_for")]
 pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
     Timeout { future: Some(future), alarm: Alarm::after(limit) }
 }
@@ -44,12 +45,42 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
 ///
 /// # Cancel safety
 /// As [`timeout`].
+///
+/// ```
+/// use loopbind::{EventLoop, time::Elapsed, timeout_at};
+/// use std::{future::pending, time::Duration};
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let deadline = event_loop.time() + Duration::from_secs(60);
+/// let outcome = event_loop.run_until_complete(timeout_at(deadline, pending::<()>()))?;
+/// assert_eq!(outcome, Err(Elapsed));
+/// assert_eq!(event_loop.time(), deadline);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future: Some(future), alarm: Alarm::at(deadline) }
 }
 
 pin_project! {
     /// A future with a deadline: made by [`timeout`] and [`timeout_at`].
+    ///
+    /// Awaiting it gives `Ok` with the future's value, or [`Elapsed`].
+    ///
+    /// # Panics
+    /// When it has to wait outside of a run, with `no running event loop`; when polled again after it was
+    /// ready.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the future.
+    ///
+    /// ```
+    /// use loopbind::{run, time::Timeout, timeout};
+    /// use std::{future::{Ready, ready}, time::Duration};
+    ///
+    /// let waiting: Timeout<Ready<u32>> = timeout(Duration::from_secs(1), ready(42));
+    /// assert_eq!(run(waiting)?, Ok(42));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     #[must_use = "futures do nothing unless awaited"]
     pub struct Timeout<F> {
         #[pin]
@@ -59,6 +90,16 @@ pin_project! {
 }
 
 /// The deadline came first.
+///
+/// ```
+/// use loopbind::{run, timeout};
+/// use std::{future::pending, time::Duration};
+///
+/// let elapsed = run(timeout(Duration::ZERO, pending::<()>()))?.unwrap_err();
+/// assert_eq!(elapsed.to_string(), "deadline has elapsed");
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+#[doc(alias = "TimeoutError")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("deadline has elapsed")]
 pub struct Elapsed;
