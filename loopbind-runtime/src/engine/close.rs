@@ -51,7 +51,7 @@ impl Engine {
     /// In a forked child: closed by their numbers. Nothing is removed from the epoll, which is the
     /// parent's as well.
     pub(crate) fn close_inherited_descriptors(&self) {
-        self.driver.take();
+        self.reactor.close();
         self.home.remove_inherited_bell();
     }
 
