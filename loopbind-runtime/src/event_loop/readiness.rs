@@ -1,4 +1,4 @@
-//! Callbacks for descriptors, level-triggered as asyncio's are.
+//! Callbacks for descriptors, level-triggered as asyncio's are, and for signals.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use super::EventLoop;
 use crate::error::LoopError;
 use crate::reactor::{Direction, Watch};
+use crate::sys::SignalKind;
 
 impl EventLoop {
     /// Has `callback` called at each look of the loop while `fd` is readable, until what is returned
@@ -51,16 +52,64 @@ impl EventLoop {
         self.watch(fd, Direction::Write, callback)
     }
 
+    /// Has `callback` called by the loop when a signal of this kind comes: as any callback, not in
+    /// the place that the signal interrupted, so that it may do everything. SIG-01.
+    ///
+    /// Any loop on any thread may listen, several to one kind, and a callback replaces the loop's
+    /// former one for its kind. None is lost while the loop is busy or does not run, but many of one
+    /// kind may be one call. The loop's callbacks are called in the order in which they were added.
+    /// SIG-02, SIG-03, SIG-08.
+    ///
+    /// While anybody listens, the signal does not do what it does by default; handlers that others
+    /// installed are called as well. Until [`remove_signal_handler`], or the loop is closed. SIG-06.
+    ///
+    /// # Errors
+    /// [`LoopError::Closed`] where the loop is closed; a
+    /// [`SignalError`](crate::signal::SignalError) for what is no signal, or cannot be caught.
+    /// SIG-04.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use loopbind::signal::SignalKind;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let stop = event_loop.clone();
+    /// event_loop.add_signal_handler(SignalKind::user_defined1(), move || stop.stop())?;
+    /// let me = std::process::id().to_string();
+    /// std::process::Command::new("kill").args(["-USR1", &me]).status()?;
+    /// event_loop.run_forever()?; // until the signal stops it
+    /// assert!(event_loop.remove_signal_handler(SignalKind::user_defined1()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// [`remove_signal_handler`]: EventLoop::remove_signal_handler
+    pub fn add_signal_handler(
+        &self,
+        kind: SignalKind,
+        callback: impl FnMut() + 'static,
+    ) -> io::Result<()> {
+        self.check_usable()?;
+        self.hold().reactor.call_on_signal(kind, callback)
+    }
+
+    /// Takes the loop's callback for this kind away; false if there was none. With the last listener
+    /// of the process, the signal does again what it did before the first. SIG-05.
+    pub fn remove_signal_handler(&self, kind: SignalKind) -> bool {
+        self.hold().reactor.forget_signal(kind)
+    }
+
     fn watch(
         &self,
         fd: impl AsFd + 'static,
         direction: Direction,
         callback: impl FnMut() + 'static,
     ) -> io::Result<Watch> {
-        self.hold().home.check_fork()?;
-        if self.is_closed() {
-            return Err(LoopError::Closed.into());
-        }
+        self.check_usable()?;
         self.hold().reactor.watch(fd, direction, callback)
+    }
+
+    fn check_usable(&self) -> io::Result<()> {
+        self.hold().home.check_fork()?;
+        if self.is_closed() { Err(LoopError::Closed.into()) } else { Ok(()) }
     }
 }

@@ -2,18 +2,22 @@
 
 mod descriptor;
 mod process;
+mod signal_kind;
+mod signals;
 mod socket;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "polling")))]
 #[path = "epoll.rs"]
 mod driver;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "polling"))]
 #[path = "portable.rs"]
 mod driver;
 
 pub(crate) use descriptor::{check_readable, check_writable, set_nonblocking};
-pub(crate) use driver::{Bell, Driver};
+pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{CAN_PIN, cores, forks, is_main_thread, pin_to_core, watch_forks};
+pub use signal_kind::{SignalError, SignalKind};
+pub(crate) use signals::Listening;
 pub(crate) use socket::{
     AcceptTrouble, ConnectTrouble, accept, accept_trouble, connect_trouble, identity,
     peer_credentials, send, send_vectored, take_error,
@@ -36,6 +40,7 @@ pub(crate) struct Event {
     pub(crate) key: u64,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The other side is gone, or will write no more: a read that finds little finds the end next.
+    /// The other side is gone, will write no more, or sent something urgent: a read that finds little
+    /// has not found all.
     pub(crate) last: bool,
 }

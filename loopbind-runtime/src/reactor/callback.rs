@@ -1,0 +1,56 @@
+//! What a loop calls when something is seen: not once, as queued callbacks are, but each time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::panic::discard;
+
+/// A callback that is called again and again, until it is ended.
+pub(super) struct Callback {
+    /// Out while it runs.
+    call: RefCell<Option<Box<dyn FnMut()>>>,
+    over: Cell<bool>,
+}
+
+impl Callback {
+    pub(super) fn new(call: impl FnMut() + 'static) -> Rc<Self> {
+        Rc::new(Callback { call: RefCell::new(Some(Box::new(call))), over: Cell::new(false) })
+    }
+
+    pub(super) fn run(self: &Rc<Self>) {
+        // Put back also by a panic: the watch goes on, as asyncio's does.
+        struct Return<'a>(&'a Callback, Option<Box<dyn FnMut()>>);
+        impl Drop for Return<'_> {
+            fn drop(&mut self) {
+                if !self.0.over.get() {
+                    self.0.call.replace(self.1.take());
+                }
+            }
+        }
+        if self.over.get() {
+            return;
+        }
+        let Some(call) = self.call.take() else { return };
+        let mut out = Return(self, Some(call));
+        if let Some(call) = &mut out.1 {
+            call();
+        }
+    }
+
+    /// It is called no more; dropped now, or at the end of the call that is on.
+    pub(super) fn end(&self) {
+        self.over.set(true);
+        let call = self.call.take();
+        drop(call);
+    }
+
+    /// The same, as the loop closes: nobody could receive what its destructor throws.
+    pub(super) fn evict(&self) {
+        self.over.set(true);
+        discard(self.call.take());
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+}

@@ -1,0 +1,129 @@
+//! Which signal, and whether it can be had.
+
+use std::ffi::c_int;
+use std::io;
+
+/// Which signal: by name, or [from its number](SignalKind::from_raw).
+///
+/// ```
+/// use loopbind::signal::SignalKind;
+///
+/// assert_eq!(SignalKind::terminate(), SignalKind::from_raw(15));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignalKind(c_int);
+
+impl SignalKind {
+    /// `SIGALRM`: a timer of `alarm(2)` is over.
+    pub const fn alarm() -> Self {
+        SignalKind(libc::SIGALRM)
+    }
+
+    /// `SIGCHLD`: a child stopped or ended. [`process`](crate::process) needs no handler for it.
+    pub const fn child() -> Self {
+        SignalKind(libc::SIGCHLD)
+    }
+
+    /// `SIGHUP`: the terminal is gone; for daemons, by custom, "read your configuration again".
+    pub const fn hangup() -> Self {
+        SignalKind(libc::SIGHUP)
+    }
+
+    /// `SIGINT`: Ctrl-C.
+    pub const fn interrupt() -> Self {
+        SignalKind(libc::SIGINT)
+    }
+
+    /// `SIGPIPE`: a write that nobody can read. Rust programs ignore it from the start.
+    pub const fn pipe() -> Self {
+        SignalKind(libc::SIGPIPE)
+    }
+
+    /// `SIGQUIT`: Ctrl-\.
+    pub const fn quit() -> Self {
+        SignalKind(libc::SIGQUIT)
+    }
+
+    /// `SIGTERM`: the polite request to end.
+    pub const fn terminate() -> Self {
+        SignalKind(libc::SIGTERM)
+    }
+
+    /// `SIGUSR1`: means what the program says it means.
+    pub const fn user_defined1() -> Self {
+        SignalKind(libc::SIGUSR1)
+    }
+
+    /// `SIGUSR2`: means what the program says it means.
+    pub const fn user_defined2() -> Self {
+        SignalKind(libc::SIGUSR2)
+    }
+
+    /// `SIGWINCH`: the terminal's window has another size.
+    pub const fn window_change() -> Self {
+        SignalKind(libc::SIGWINCH)
+    }
+
+    /// The signal of this number. Whether there is one, and whether it can be caught, is said by
+    /// whoever is asked to listen for it.
+    pub const fn from_raw(number: c_int) -> Self {
+        SignalKind(number)
+    }
+
+    /// Its number on this system.
+    pub const fn as_raw(self) -> c_int {
+        self.0
+    }
+
+    /// Whether it can be listened for at all; what the system does not know, it says itself.
+    pub(super) fn check(self) -> Result<(), SignalError> {
+        match self.0 {
+            ..=0 => Err(SignalError::Invalid { signal: self.0 }),
+            libc::SIGKILL | libc::SIGSTOP => Err(SignalError::Uncatchable { signal: self.0 }),
+            libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL => {
+                Err(SignalError::Fault { signal: self.0 })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a signal cannot be listened for: inside of the [`io::Error`] that says so. SIG-04.
+///
+/// ```
+/// use loopbind::signal::{SignalError, SignalKind, signal};
+///
+/// let error = signal(SignalKind::from_raw(9)).unwrap_err();
+/// assert_eq!(error.to_string(), "sig 9 cannot be caught");
+/// let why = error.get_ref().unwrap().downcast_ref::<SignalError>();
+/// assert!(matches!(why, Some(SignalError::Uncatchable { signal: 9 })));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// The system has no signal of this number, or keeps it for itself.
+    #[error("invalid signal number {signal}")]
+    Invalid {
+        /// The number.
+        signal: i32,
+    },
+    /// `SIGKILL` and `SIGSTOP` do what they do.
+    #[error("sig {signal} cannot be caught")]
+    Uncatchable {
+        /// The number.
+        signal: i32,
+    },
+    /// The processor raises it for what the program has just done, and would do again as soon as a
+    /// handler returned.
+    #[error("sig {signal} says that the program itself is at fault: it cannot be waited for")]
+    Fault {
+        /// The number.
+        signal: i32,
+    },
+}
+
+impl From<SignalError> for io::Error {
+    fn from(error: SignalError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
