@@ -10,7 +10,7 @@ mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::PanicPayload;
 use crate::reactor::Reactor;
-use crate::sys::{self, Driver};
+use crate::sys::{self, Driver, Lent};
 use crate::task::{self, Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     pub(crate) alarms: Rc<Alarms>,
     pub(crate) reactor: Rc<Reactor>,
     /// The reactor's descriptor, once a host has it: it lives as long as the engine from then on.
-    lent: OnceCell<Rc<OwnedFd>>,
+    lent: OnceCell<Lent>,
     event_interval: usize,
     /// Entries that ran since the last look.
     since_look: Cell<usize>,

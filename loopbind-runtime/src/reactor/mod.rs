@@ -12,7 +12,7 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use watch::WatchState;
 
 use crate::LoopError;
 use crate::ids::LoopId;
-use crate::sys::{Driver, Event, Interest};
+use crate::sys::{Driver, Event, Interest, Lent};
 use crate::task::LocalHome;
 
 /// A loop's view of the outside, shared with everything that is registered there.
@@ -232,7 +232,7 @@ impl Reactor {
     }
 
     /// The descriptor that is readable when a look would see something; `None` once closed.
-    pub(crate) fn lend(&self) -> Option<Rc<OwnedFd>> {
+    pub(crate) fn lend(&self) -> Option<Lent> {
         self.driver.borrow().as_ref().map(Driver::lend)
     }
 

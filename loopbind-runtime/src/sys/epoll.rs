@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,6 +35,17 @@ pub(crate) struct Driver {
 #[derive(Debug)]
 pub(crate) struct Bell {
     eventfd: OwnedFd,
+}
+
+/// The descriptor that is readable when a look would see something.
+pub(crate) struct Lent {
+    epoll: Rc<OwnedFd>,
+}
+
+impl AsFd for Lent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
 }
 
 impl Driver {
@@ -82,9 +93,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The descriptor that is readable when a look would see something.
-    pub(crate) fn lend(&self) -> Rc<OwnedFd> {
-        Rc::clone(&self.epoll)
+    pub(crate) fn lend(&self) -> Lent {
+        Lent { epoll: Rc::clone(&self.epoll) }
     }
 
     /// Watches `fd` under `key`, which comes back with its events.
@@ -150,7 +160,6 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::time::Instant;
 
     use super::*;
