@@ -181,6 +181,13 @@ impl Engine {
         self.slow_limit.set(limit);
     }
 
+    /// Task steps and callbacks that ran so far: an entry that was taken back, or a task that was
+    /// dropped unpolled, is none.
+    pub(crate) fn steps(&self) -> usize {
+        let counts = &self.home.local().counts;
+        (counts.polls.get() + counts.callbacks.get()) as usize
+    }
+
     pub(crate) fn metrics(&self) -> Metrics {
         let counts = &self.home.local().counts;
         Metrics {
