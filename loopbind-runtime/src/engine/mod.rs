@@ -108,10 +108,11 @@ pub struct Metrics {
 impl Engine {
     /// Creating is cheap, and all that can fail fails here: nothing is left behind then.
     pub(crate) fn make(settings: Settings) -> Result<Hold, LoopError> {
+        let owner = sys::current_thread().ok_or(LoopError::ThreadExiting)?.id();
         sys::watch_forks();
         let (driver, bell) = Driver::new()?;
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
-        let home = LocalHome::new(settings.name.map(String::into_boxed_str), bell);
+        let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let engine = Rc::new_cyclic(|me| Engine {
             home,
