@@ -1,6 +1,7 @@
 //! `#[loop_main]`: what it makes, binds, runs, ends and gives back.
 //!
 //! What only a program's own main thread can show is in `ui/pass`; what looks at the whole process runs in a child of this test.
+#![cfg(feature = "macros")]
 
 use loopbind::{
     EventLoop, LoopHandle, get_bound_loop, get_event_loop, get_running_loop, loop_main, main_loop,

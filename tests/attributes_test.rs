@@ -1,6 +1,7 @@
 //! `#[loop_test]`: a test with a loop, in which nothing goes unnoticed.
 //!
 //! The tests that are to fail are `#[ignore]`d, and called by others, which look at what they say.
+#![cfg(feature = "macros")]
 
 use loopbind::time::now;
 use loopbind::{

@@ -1,4 +1,5 @@
 //! `#[loop_thread]`: a loop on the thread that calls, and with `spawn` on a thread of its own.
+#![cfg(feature = "macros")]
 
 use loopbind::thread::LoopThread;
 use loopbind::{

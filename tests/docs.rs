@@ -171,7 +171,7 @@ fn items_are_told_from_fields_and_examples_from_other_code() {
         pub use other::thing;
         pub mod room;
         pub fn bare() {}
-        #[cfg(test)]\nmod tests { pub fn helper() {} }
+        #[cfg(test)]\nmod tests { pub fn tested() {} }
     ";
     let shown = items(text).into_iter().map(|item| (item.signature.clone(), item.has_example()));
     let expected = [

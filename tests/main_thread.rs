@@ -35,6 +35,7 @@ const CASES: &[support::Case] = support::cases![
     the_attribute_over_a_looked_up_loop_then_back,
     the_attribute_on_a_plain_function_binds,
     the_bound_loop_is_left_to_the_end_of_the_process,
+    no_descriptors_then_looked_up_binds_nothing_then_looked_up_again,
 ];
 
 fn main() -> ExitCode {
@@ -250,4 +251,22 @@ fn the_bound_loop_is_left_to_the_end_of_the_process() {
     main.call_later(Duration::from_secs(3600), || ());
     let own = main.clone();
     main.create_task(async move { drop(own) }).detach();
+}
+
+/// GEL-03: a loop that cannot be made is an error, and binds nothing: the next lookup tries again.
+fn no_descriptors_then_looked_up_binds_nothing_then_looked_up_again() {
+    #[cfg(target_os = "linux")]
+    for left in [0, 1] {
+        let taken = support::take_descriptors_but(left);
+        for _ in 0..100 {
+            let refused = get_event_loop().unwrap_err();
+            assert!(matches!(&refused, LoopError::Io(_)), "{refused:?}");
+            assert_eq!(get_bound_loop(), None);
+            assert!(main_loop().is_none());
+        }
+        drop(taken);
+    }
+    let made = get_event_loop().unwrap();
+    assert_eq!(get_bound_loop(), Some(made.clone()));
+    assert_eq!(main_loop(), Some(made.handle()));
 }

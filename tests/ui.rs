@@ -3,6 +3,7 @@
 //! `ui/fail` holds one wrong program for each rule, named after it, with the errors it gets; those are our own messages only, so that
 //! another compiler changes nothing here. `ui/pass` holds programs that must compile, with every lint denied, and run.
 //! After a change of a message: `TRYBUILD=overwrite cargo test --test ui`, then read the difference.
+#![cfg(feature = "macros")]
 
 #[test]
 fn wrong_programs_are_told_why() {

@@ -69,7 +69,7 @@ pub enum LoopError {
 impl LoopError {
     /// The error of a lookup in the calling thread.
     pub(crate) fn no_current_loop() -> Self {
-        let thread = std::thread::current();
+        let Some(thread) = crate::sys::current_thread() else { return LoopError::ThreadExiting };
         let thread = match thread.name() {
             Some(name) => name.to_owned(),
             None => format!("<unnamed {:?}>", thread.id()),

@@ -2,6 +2,7 @@
 //!
 //! Each program is compiled twice, side by side: with the attribute, and with a line of the same kind that does nothing in its place.
 //! The comparison is live, so that another compiler with other words changes nothing here.
+#![cfg(feature = "macros")]
 
 mod built;
 mod programs;

@@ -139,27 +139,25 @@ const CASE: &str = "LOOPBIND_TEST_CASE";
 /// Runs `body` in a process of its own, in which nothing else runs, and gives what came of it.
 /// `test` is the name of the test that calls this: it is run again there, and comes here again.
 pub(crate) fn in_child(test: &str, body: impl FnOnce()) -> Option<Output> {
-    in_child_with(test, &[], body)
+    in_child_with(test, None, body)
 }
 
-/// The same, with these variables in the child's environment.
-pub(crate) fn in_child_with(
-    test: &str,
-    environment: &[(&str, &str)],
-    body: impl FnOnce(),
-) -> Option<Output> {
-    if std::env::var_os(CASE).is_some_and(|case| case == test) {
-        limit_lifetime();
-        body();
-        return None;
+/// As `in_child`, for a test that has several: `part` tells which this is.
+pub(crate) fn in_child_with(test: &str, part: Option<&str>, body: impl FnOnce()) -> Option<Output> {
+    let case = format!("{test}:{}", part.unwrap_or_default());
+    match std::env::var(CASE) {
+        Ok(wanted) if wanted == case => {
+            limit_lifetime();
+            body();
+            None
+        }
+        Ok(_) if part.is_some() => None,
+        _ => {
+            let mut child = Command::new(std::env::current_exe().unwrap());
+            child.args([test, "--exact", "--nocapture"]).env(CASE, case);
+            Some(child.output().unwrap())
+        }
     }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(CASE, test)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    Some(child)
 }
 
 /// As `in_child`, where the body is to end well.
@@ -218,6 +216,40 @@ pub(crate) fn said(output: &Output) -> String {
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{}\n--- stdout\n{out}\n--- stderr\n{err}", output.status)
+}
+
+/// Takes every descriptor this process may have but `left`, until the value drops.
+#[cfg(target_os = "linux")]
+pub(crate) fn take_descriptors_but(left: usize) -> Vec<std::fs::File> {
+    use std::ffi::c_int;
+    #[repr(C)]
+    struct Limit {
+        now: u64,
+        most: u64,
+    }
+    unsafe extern "C" {
+        fn getrlimit(resource: c_int, limit: *mut Limit) -> c_int;
+        fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
+    }
+    const DESCRIPTORS: c_int = 7;
+    let mut limit = Limit { now: 0, most: 0 };
+    // SAFETY: the system's signatures and layout on 64-bit Linux.
+    unsafe {
+        assert_eq!(getrlimit(DESCRIPTORS, &mut limit), 0);
+        limit.now = limit.now.min(200);
+        assert_eq!(setrlimit(DESCRIPTORS, &limit), 0);
+    }
+    let mut taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    assert!(taken.len() > left);
+    taken.truncate(taken.len() - left);
+    taken
+}
+
+/// How many descriptors this process has open.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_descriptors() -> usize {
+    // One of them is the one that looks.
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
 /// A process that hangs is ended by the system, and its parent sees the signal.

@@ -80,9 +80,11 @@ impl Drop for Mounted<'_> {
 
 impl Engine {
     /// Runs until `future` is done. A refusal drops it unpolled, and changes nothing.
-    #[track_caller]
-    pub(crate) fn complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
-        let place = Location::caller();
+    pub(crate) fn complete<F: IntoFuture>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
         let running = self.enter()?;
         let (ended, outcome) = {
             let mut main = pin!(Main { future: Some(future.into_future()), outcome: None });

@@ -112,10 +112,11 @@ pub struct Metrics {
 impl Engine {
     /// Creating is cheap, and all that can fail fails here: nothing is left behind then.
     pub(crate) fn make(settings: Settings) -> Result<Hold, LoopError> {
+        let owner = sys::current_thread().ok_or(LoopError::ThreadExiting)?.id();
         sys::watch_forks();
         let (driver, bell) = Driver::new()?;
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
-        let home = LocalHome::new(settings.name.map(String::into_boxed_str), bell);
+        let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
         let engine = Rc::new_cyclic(|me| Engine {
@@ -202,6 +203,13 @@ impl Engine {
 
     pub(crate) fn set_slow_limit(&self, limit: Duration) {
         self.slow_limit.set(limit);
+    }
+
+    /// Task steps and callbacks that ran so far: an entry that was taken back, or a task that was
+    /// dropped unpolled, is none.
+    pub(crate) fn steps(&self) -> usize {
+        let counts = &self.home.local().counts;
+        (counts.polls.get() + counts.callbacks.get()) as usize
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -204,7 +204,10 @@ impl<T> BlockingTask<T> {
 impl<T> Future for BlockingTask<T> {
     type Output = Result<T, TaskError>;
 
+    /// # Panics
+    /// When polled again after it gave the work's outcome.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.resolved, "a BlockingTask was polled after it gave its outcome");
         if self.home.is_inherited() {
             // The pool's threads stayed with the parent. Refused: the outcome came before the fork.
             let _ = self.receiver.preempt(Err(TaskError::Forked));

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use std::ops::Range;
+use std::panic::Location;
 use std::time::Duration;
 
 use super::runner::Runner;
@@ -133,13 +134,13 @@ pub(super) fn or_raise<T>(outcome: Result<T, LoopError>) -> T {
 pub fn run_main<F: Future>(setup: Setup, make: impl FnOnce() -> F) -> F::Output {
     let runner = or_raise(setup.runner());
     lookup::announce_main(runner.event_loop().handle());
-    or_raise(runner.run_and_close(async { make().await }))
+    or_raise(runner.run_and_close(async { make().await }, Location::caller()))
 }
 
 #[track_caller]
 pub fn run_thread<F: Future>(setup: Setup, make: impl FnOnce() -> F) -> F::Output {
     let runner = or_raise(setup.runner());
-    or_raise(runner.run_and_close(async { make().await }))
+    or_raise(runner.run_and_close(async { make().await }, Location::caller()))
 }
 
 #[track_caller]

@@ -394,7 +394,10 @@ impl<T> RemoteTask<T> {
 impl<T> Future for RemoteTask<T> {
     type Output = Result<T, TaskError>;
 
+    /// # Panics
+    /// When polled again after it gave the task's outcome.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.resolved, "a RemoteTask was polled after it gave its outcome");
         self.settle_if_inherited();
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();

@@ -1,5 +1,6 @@
 //! Running a loop, and turning it by hand.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
@@ -69,7 +70,7 @@ impl EventLoop {
     #[doc(alias = "block_on")]
     #[track_caller]
     pub fn run_until_complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
-        self.hold().complete(future)
+        self.hold().complete(future, Location::caller())
     }
 
     /// Runs the loop until [`stop`](EventLoop::stop). An idle loop waits. RUN-15.
@@ -154,7 +155,9 @@ impl EventLoop {
         let stopping = &engine.home.local().stopping;
         let patience = if stopping.get() { Patience::Not } else { patience };
         let turned = engine.let_escape().and_then(|()| {
-            let polled = engine.turn(patience).map_err(LoopError::Io)?;
+            let before = engine.steps();
+            engine.turn(patience).map_err(LoopError::Io)?;
+            let polled = engine.steps() - before;
             engine.home.check_fork()?;
             engine.let_escape()?;
             let more = !engine.is_idle() || engine.home.has_mail();

@@ -1,5 +1,6 @@
 //! A loop from its making to its closing: what `run`, `Runner` and the attributes do.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::{Builder, EventLoop};
@@ -31,7 +32,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
     check_none_runs()?;
     let runner = Runner::new()?;
-    runner.run_and_close(future)
+    runner.run_and_close(future, Location::caller())
 }
 
 /// [`run`] in steps: one loop, many runs; dropping it does what the end of `run` does.
@@ -125,9 +126,18 @@ impl Runner {
     /// ```
     #[track_caller]
     pub fn run<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
+        self.run_from(future, Location::caller())
+    }
+
+    /// `run` for the caller at `place`.
+    pub(crate) fn run_from<F: IntoFuture>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
         self.event_loop.hold().check_can_run()?;
         let _bound = binding::push(self.event_loop.hold().clone())?;
-        self.event_loop.run_until_complete(future)
+        self.event_loop.hold().complete(future, place)
     }
 
     /// Cancels what is left, in order of creation, and runs the loop until it is gone, with the
@@ -161,9 +171,12 @@ impl Runner {
     }
 
     /// One run and the end, in this order also when the run panics.
-    #[track_caller]
-    pub(crate) fn run_and_close<F: IntoFuture>(self, future: F) -> Result<F::Output, LoopError> {
-        let outcome = caught(|| self.run(future));
+    pub(crate) fn run_and_close<F: IntoFuture>(
+        self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
+        let outcome = caught(|| self.run_from(future, place));
         let closed = caught(|| self.close());
         match (outcome, closed) {
             (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use std::cell::RefCell;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,9 @@ pub fn run_test<F: Future>(
     mut make: impl FnMut() -> F,
     failed: impl Fn(&F::Output) -> bool,
 ) -> F::Output {
+    let place = Location::caller();
     each_seed(&setup, &failed, |trial| {
-        let outcome = caught(|| trial.runner.run(async { make().await }));
+        let outcome = caught(|| trial.runner.run_from(async { make().await }, place));
         trial.judge(outcome, &failed)
     })
 }

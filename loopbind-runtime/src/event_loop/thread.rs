@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 
@@ -258,19 +259,27 @@ impl ThreadBuilder {
     /// assert_eq!(thread.join().unwrap(), id);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[track_caller]
     pub fn spawn<F, Fut>(self, main: F) -> Result<LoopThread<Fut::Output>, LoopError>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future + 'static,
         Fut::Output: Send + 'static,
     {
-        let place = Birth::here().place;
+        let place = Location::caller();
         self.start(move |runner, started| {
-            let home = &runner.event_loop().hold().home;
-            let birth = Birth { name: None, place };
-            let body = home.spawn(async move { main().await }, birth);
-            started.announce(runner.event_loop(), Some(Arc::new(body.remote())));
-            match runner.run_and_close(body) {
+            let event_loop = runner.event_loop().clone();
+            let home = event_loop.hold().home.clone();
+            // Announced from the body's first step: by the time anybody can ask it to end it has
+            // begun, and heard of it if it listens.
+            let body = async move {
+                let myself = event_loop.hold().home.current_task();
+                started.announce(&event_loop, myself.as_ref().map(|task| Arc::new(task.remote())));
+                drop((event_loop, myself));
+                main().await
+            };
+            let body = home.spawn(body, Birth { name: None, place });
+            match runner.run_and_close(body, place) {
                 Ok(Ok(value)) => value,
                 Ok(Err(TaskError::Panicked(payload))) => payload.resume(),
                 Ok(Err(_)) => {

@@ -15,7 +15,9 @@ mod driver;
 
 pub(crate) use descriptor::{check_readable, check_writable, set_nonblocking};
 pub(crate) use driver::{Bell, Driver, Lent};
-pub(crate) use process::{CAN_PIN, cores, forks, is_main_thread, pin_to_core, watch_forks};
+pub(crate) use process::{
+    CAN_PIN, cores, current_thread, forks, is_main_thread, pin_to_core, watch_forks,
+};
 pub use signal_kind::{SignalError, SignalKind};
 pub(crate) use signals::Listening;
 pub(crate) use socket::{

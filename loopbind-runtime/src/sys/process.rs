@@ -72,6 +72,13 @@ pub(crate) fn is_main_thread() -> bool {
     }
 }
 
+/// The calling thread as std knows it; `None` once std has taken that down, in destructors that the
+/// system calls after those of Rust's thread-locals.
+pub(crate) fn current_thread() -> Option<std::thread::Thread> {
+    // It panics then, and cannot be asked before.
+    std::panic::catch_unwind(std::thread::current).ok()
+}
+
 /// Lets the calling thread run on the processor numbered `index` only.
 pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
     #[cfg(target_os = "linux")]

@@ -260,7 +260,7 @@ impl Deref for LocalHome {
 }
 
 impl LocalHome {
-    pub(crate) fn new(name: Option<Box<str>>, bell: Bell) -> Self {
+    pub(crate) fn new(name: Option<Box<str>>, owner: ThreadId, bell: Bell) -> Self {
         let local = Local {
             ready: Ready::default(),
             first: Cell::new(None),
@@ -280,7 +280,7 @@ impl LocalHome {
             id: LoopId::next(),
             name,
             forks: sys::forks(),
-            owner: std::thread::current().id(),
+            owner,
             inbox: Inbox::default(),
             bell: Mutex::new(Some(bell)),
             running: AtomicBool::new(false),

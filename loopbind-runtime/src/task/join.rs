@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 
 use futures_core::FusedFuture;
 
-use super::birth::Birth;
 use super::error::{ExceptionContext, TaskError};
-use super::header::{RemoteRef, TaskRef};
+use super::header::TaskRef;
 use super::home::LocalHome;
 use super::info::TaskInfo;
 use super::life;
@@ -266,11 +265,6 @@ impl<T> Task<T> {
         }
     }
 
-    /// A reference other threads may have.
-    pub(crate) fn remote(&self) -> RemoteRef {
-        self.task.remote()
-    }
-
     /// The outcome, out of the cell; `None` if it was taken before.
     fn take(&mut self) -> Option<Result<T, TaskError>> {
         let head = self.task.head();
@@ -287,7 +281,11 @@ impl<T> Task<T> {
     }
 
     /// Polls, and leaves `cx` as the one to wake; `ties` are the state bits a wait leaves behind.
-    fn poll_outcome(&mut self, cx: &mut Context<'_>, ties: u32) -> Poll<Result<T, TaskError>> {
+    pub(super) fn poll_outcome(
+        &mut self,
+        cx: &mut Context<'_>,
+        ties: u32,
+    ) -> Poll<Result<T, TaskError>> {
         let head = self.task.head();
         if head.has(DONE) {
             let outcome = self.take();
@@ -496,101 +494,5 @@ impl<T> Drop for AbortOnDrop<T> {
 impl<T> fmt::Debug for AbortOnDrop<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(&self.task.info(), "AbortOnDrop", f)
-    }
-}
-
-/// Awaits `task` without tying its fate to the awaiter's: cancelling who awaits leaves the task
-/// running. SHI-01.
-///
-/// # Cancel safety
-/// Dropping it detaches the task.
-///
-/// ```
-/// use loopbind::{run, spawn, task};
-///
-/// let value = run(async { task::shield(spawn(async { 7 })).await.unwrap() })?;
-/// assert_eq!(value, 7);
-/// # Ok::<(), loopbind::LoopError>(())
-/// ```
-pub fn shield<T>(task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
-    Shield { task }
-}
-
-struct Shield<T> {
-    task: Task<T>,
-}
-
-impl<T> Future for Shield<T> {
-    type Output = Result<T, TaskError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.task.poll_outcome(cx, 0)
-    }
-}
-
-/// A task about to be started: made by `EventLoop::task_builder`.
-///
-/// ```
-/// use loopbind::EventLoop;
-///
-/// let event_loop = EventLoop::new()?;
-/// let task = event_loop.task_builder().name("answer").spawn(async { 42 });
-/// assert_eq!(event_loop.run_until_complete(task)?.unwrap(), 42);
-/// # Ok::<(), loopbind::LoopError>(())
-/// ```
-#[must_use = "a builder starts nothing until `spawn`"]
-pub struct TaskBuilder {
-    home: LocalHome,
-    name: Option<String>,
-}
-
-impl TaskBuilder {
-    pub(crate) fn new(home: LocalHome) -> Self {
-        TaskBuilder { home, name: None }
-    }
-
-    /// Names the task; the empty string is a name too.
-    ///
-    /// ```
-    /// use loopbind::EventLoop;
-    ///
-    /// let event_loop = EventLoop::new()?;
-    /// let task = event_loop.task_builder().name("fetch").spawn(async {});
-    /// assert!(task.info().to_string().starts_with("'fetch' (Task-"));
-    /// # Ok::<(), loopbind::LoopError>(())
-    /// ```
-    #[doc(alias = "set_name")]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Starts the task: its first step is behind everything that is ready.
-    ///
-    /// # Panics
-    /// As [`EventLoop::create_task`](crate::EventLoop::create_task).
-    ///
-    /// ```
-    /// use loopbind::EventLoop;
-    ///
-    /// let event_loop = EventLoop::new()?;
-    /// let task = event_loop.task_builder().spawn(async { 42 });
-    /// assert!(!task.is_finished()); // started, not yet run
-    /// assert_eq!(event_loop.run_until_complete(task)?.unwrap(), 42);
-    /// # Ok::<(), loopbind::LoopError>(())
-    /// ```
-    #[track_caller]
-    pub fn spawn<F>(self, future: F) -> Task<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        self.home.spawn(future, Birth { name: self.name, ..Birth::here() })
-    }
-}
-
-impl fmt::Debug for TaskBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@
 //! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` (the handles).
 
 mod birth;
+mod builder;
 mod cancelled;
 mod error;
 mod header;
@@ -12,14 +13,17 @@ mod info;
 mod join;
 mod life;
 mod raw;
+mod shield;
 mod state;
 mod waker;
 mod yield_now;
 
+pub use builder::TaskBuilder;
 pub use cancelled::cancelled;
 pub use error::{ExceptionContext, TaskError};
 pub use info::{TaskInfo, TaskState};
-pub use join::{AbortOnDrop, Join, Task, TaskBuilder, shield};
+pub use join::{AbortOnDrop, Join, Task};
+pub use shield::shield;
 pub use yield_now::yield_now;
 
 pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
