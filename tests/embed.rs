@@ -92,7 +92,9 @@ fn inside_a_turn_the_rules_of_a_run_hold() {
     let task = event_loop.create_task(async move {
         assert_eq!(get_running_loop().unwrap(), inner);
         let refused = other.turn(Some(Duration::ZERO)).unwrap_err();
-        assert!(matches!(refused, LoopError::AnotherLoopRunning { running } if running == inner.id()));
+        assert!(
+            matches!(refused, LoopError::AnotherLoopRunning { running } if running == inner.id())
+        );
         assert!(matches!(inner.turn(None).unwrap_err(), LoopError::AlreadyRunning));
     });
     event_loop.turn(Some(Duration::ZERO)).unwrap();
