@@ -27,6 +27,7 @@ mod binding;
 mod event_loop;
 // 6: things to await.
 pub mod io;
+pub mod net;
 pub mod signal;
 pub mod time;
 

@@ -73,7 +73,9 @@ pub(crate) enum AcceptTrouble {
 
 pub(crate) fn accept_trouble(error: &io::Error) -> AcceptTrouble {
     match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => AcceptTrouble::Resources,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            AcceptTrouble::Resources
+        }
         // The errors of the new connection, which accept(2) says to expect.
         Some(
             Errno::CONNABORTED

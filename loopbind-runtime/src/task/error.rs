@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 
 use super::TaskInfo;
 use crate::panic::PanicPayload;
@@ -130,6 +131,8 @@ pub struct ExceptionContext {
     pub message: String,
     /// The panic, where there was one.
     pub panic: Option<PanicPayload>,
+    /// The system's error, where it was one.
+    pub error: Option<io::Error>,
     /// The task concerned.
     pub task: Option<TaskInfo>,
 }
@@ -145,11 +148,15 @@ impl ExceptionContext {
     /// assert!(context.panic.is_none() && context.task.is_none());
     /// ```
     pub fn new(message: impl Into<String>) -> Self {
-        ExceptionContext { message: message.into(), panic: None, task: None }
+        ExceptionContext { message: message.into(), panic: None, error: None, task: None }
     }
 
     pub(crate) fn panicked(message: impl Into<String>, panic: PanicPayload) -> Self {
-        ExceptionContext { message: message.into(), panic: Some(panic), task: None }
+        ExceptionContext { panic: Some(panic), ..Self::new(message) }
+    }
+
+    pub(crate) fn failed(message: impl Into<String>, error: io::Error) -> Self {
+        ExceptionContext { error: Some(error), ..Self::new(message) }
     }
 
     pub(crate) fn of(mut self, task: TaskInfo) -> Self {
@@ -170,6 +177,9 @@ impl fmt::Display for ExceptionContext {
                 Some(message) => write!(f, "\npanic: {message}")?,
                 None => f.write_str("\npanic: (a payload that is not text)")?,
             }
+        }
+        if let Some(error) = &self.error {
+            write!(f, "\nerror: {error}")?;
         }
         if let Some(task) = &self.task {
             write!(f, "\ntask: {task}")?;

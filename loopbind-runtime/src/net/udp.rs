@@ -1,0 +1,350 @@
+//! UDP.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use super::addresses::{ToAddrs, named, no_addresses, resolve};
+use crate::io::Async;
+
+/// A UDP socket: datagrams from and to anybody, or, once [connected](UdpSocket::connect), one peer.
+///
+/// A datagram is received whole; what does not fit the buffer is lost. One of no bytes is a datagram,
+/// and no end.
+///
+/// ```
+/// use loopbind::{net::UdpSocket, run};
+///
+/// run(async {
+///     let (left, right) =
+///         (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+///     left.send_to(b"ping", right.local_addr()?).await?;
+///     let mut buffer = [0; 1500];
+///     let (count, from) = right.recv_from(&mut buffer).await?;
+///     assert_eq!((&buffer[..count], from), (&b"ping"[..], left.local_addr()?));
+///
+///     right.connect(from).await?;
+///     right.send(b"pong").await?;
+///     let count = left.recv(&mut buffer).await?;
+///     assert_eq!(&buffer[..count], b"pong");
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct UdpSocket {
+    io: Async<std::net::UdpSocket>,
+}
+
+impl UdpSocket {
+    /// A socket at the first of `addr`'s addresses that can be had. Port 0 has the system choose one.
+    ///
+    /// # Errors
+    /// The system's, with the address in the text; the resolver's.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves nothing behind.
+    pub async fn bind(addr: impl ToAddrs) -> io::Result<Self> {
+        let mut last = None;
+        for address in resolve(addr).await? {
+            match std::net::UdpSocket::bind(address) {
+                Ok(socket) => return Self::from_std(socket),
+                Err(error) => last = Some(named(error, format!("cannot bind {address}"))),
+            }
+        }
+        Err(last.unwrap_or_else(no_addresses))
+    }
+
+    /// From here on the socket sends to, and receives from, the first of `addr`'s addresses that the
+    /// system takes. Nothing is sent by this.
+    ///
+    /// # Errors
+    /// The system's, with the address in the text; the resolver's.
+    ///
+    /// # Cancel safety
+    /// Dropped while a name is looked up, it changes nothing.
+    pub async fn connect(&self, addr: impl ToAddrs) -> io::Result<()> {
+        let mut last = None;
+        for address in resolve(addr).await? {
+            match self.io.get_ref().connect(address) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(named(error, format!("cannot connect to {address}"))),
+            }
+        }
+        Err(last.unwrap_or_else(no_addresses))
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// The system's: for one that is too long, for instance.
+    ///
+    /// # Cancel safety
+    /// Dropped before it was ready, it has sent nothing.
+    pub async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.io.write_with(|socket| socket.send_to(buffer, to)).await
+    }
+
+    /// Receives a datagram, and the address it comes from.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses no datagram.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.read_with(|socket| socket.recv_from(buffer)).await
+    }
+
+    /// Receives a datagram, and leaves it there for the next to receive.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing.
+    pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.read_with(|socket| socket.peek_from(buffer)).await
+    }
+
+    /// Sends a datagram to the connected peer.
+    ///
+    /// # Errors
+    /// The system's: `ConnectionRefused` when the one before found nobody.
+    ///
+    /// # Cancel safety
+    /// Dropped before it was ready, it has sent nothing.
+    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.io.write_with(|socket| socket.send(buffer)).await
+    }
+
+    /// Receives a datagram; where the socket is connected, from its peer alone.
+    ///
+    /// # Errors
+    /// The system's: `ConnectionRefused` when what was sent found nobody.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses no datagram.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.read_with(|socket| socket.recv(buffer)).await
+    }
+
+    /// As [`recv`](UdpSocket::recv), and leaves the datagram there for the next to receive.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.read_with(|socket| socket.peek(buffer)).await
+    }
+
+    /// Waits until there is a datagram to receive.
+    ///
+    /// # Errors
+    /// As [`Async::readable`].
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the waiting, and nothing else.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// Waits until a datagram would be taken.
+    ///
+    /// # Errors
+    /// As [`Async::writable`].
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the waiting, and nothing else.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// The peer it is connected to.
+    ///
+    /// # Errors
+    /// `NotConnected` where it is to none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr()
+    }
+
+    /// Takes the error that is pending on the socket, if there is one (`SO_ERROR`).
+    ///
+    /// # Errors
+    /// The system's, where it cannot say.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get_ref().take_error()
+    }
+
+    /// Takes a socket over, and sets it non-blocking.
+    ///
+    /// # Errors
+    /// The system's, where it cannot be set so.
+    pub fn from_std(inner: std::net::UdpSocket) -> io::Result<Self> {
+        Ok(UdpSocket { io: Async::new(inner)? })
+    }
+
+    /// The socket, off its loop. It stays non-blocking.
+    ///
+    /// # Errors
+    /// None today: see [`Async::into_inner`].
+    pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
+        self.io.into_inner()
+    }
+}
+
+/// Options, as std has them.
+impl UdpSocket {
+    /// Whether it may send to broadcast addresses (`SO_BROADCAST`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.io.get_ref().broadcast()
+    }
+
+    /// Sets [`broadcast`](UdpSocket::broadcast).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_broadcast(on)
+    }
+
+    /// How many routers a datagram may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get_ref().ttl()
+    }
+
+    /// Sets [`ttl`](UdpSocket::ttl).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_ttl(ttl)
+    }
+
+    /// Has datagrams to `group` come here too, by the interface with that address (unspecified: the
+    /// system chooses).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.get_ref().join_multicast_v4(&group, &interface)
+    }
+
+    /// Undoes [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v4(&group, &interface)
+    }
+
+    /// Has datagrams to `group` come here too, by the interface of that number (0: the system
+    /// chooses).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn join_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.get_ref().join_multicast_v6(&group, interface)
+    }
+
+    /// Undoes [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn leave_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v6(&group, interface)
+    }
+
+    /// Whether what it sends to a group comes back to this host's members (`IP_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v4()
+    }
+
+    /// Sets [`multicast_loop_v4`](UdpSocket::multicast_loop_v4).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v4(on)
+    }
+
+    /// How many routers a datagram to a group may pass (`IP_MULTICAST_TTL`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.io.get_ref().multicast_ttl_v4()
+    }
+
+    /// Sets [`multicast_ttl_v4`](UdpSocket::multicast_ttl_v4).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_multicast_ttl_v4(ttl)
+    }
+
+    /// Whether what it sends to an IPv6 group comes back to this host's members
+    /// (`IPV6_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v6()
+    }
+
+    /// Sets [`multicast_loop_v6`](UdpSocket::multicast_loop_v6).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v6(on)
+    }
+}
+
+impl TryFrom<std::net::UdpSocket> for UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(inner: std::net::UdpSocket) -> io::Result<Self> {
+        Self::from_std(inner)
+    }
+}
+
+impl TryFrom<UdpSocket> for std::net::UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        socket.into_std()
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}

@@ -1,0 +1,241 @@
+//! Unix datagrams.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
+
+use super::{address_of, shown};
+use crate::io::Async;
+use crate::net::addresses::named;
+use crate::net::pause::Pause;
+
+/// A Unix socket for datagrams, which arrive whole and in order, or not at all when nobody is there.
+///
+/// A datagram that finds the receiver's queue full waits for it, as a write does.
+///
+/// ```
+/// use loopbind::{net::UnixDatagram, run};
+///
+/// run(async {
+///     let (left, right) = UnixDatagram::pair()?;
+///     left.send(b"ping").await?;
+///     let mut buffer = [0; 16];
+///     assert_eq!(right.recv(&mut buffer).await?, 4);
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct UnixDatagram {
+    io: Async<std::os::unix::net::UnixDatagram>,
+}
+
+impl UnixDatagram {
+    /// A socket at `path`, where a file appears, and stays.
+    ///
+    /// # Errors
+    /// The system's, with the path in the text: `AddrInUse` where a file is there already.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_addr(&address_of(path.as_ref())?)
+    }
+
+    /// A socket at an address: a path, or a name of the abstract kind.
+    ///
+    /// # Errors
+    /// As [`bind`](UnixDatagram::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        let socket = std::os::unix::net::UnixDatagram::bind_addr(address);
+        let socket =
+            socket.map_err(|error| named(error, format!("cannot bind {}", shown(address))))?;
+        Self::from_std(socket)
+    }
+
+    /// A socket without an address: it can send, and nobody can answer.
+    ///
+    /// # Errors
+    /// The system's, where it has no descriptors left.
+    pub fn unbound() -> io::Result<Self> {
+        Self::from_std(std::os::unix::net::UnixDatagram::unbound()?)
+    }
+
+    /// Two sockets that are connected to one another.
+    ///
+    /// # Errors
+    /// The system's, where it has no descriptors left.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (left, right) = std::os::unix::net::UnixDatagram::pair()?;
+        Ok((Self::from_std(left)?, Self::from_std(right)?))
+    }
+
+    /// From here on the socket sends to the one at `path`, and receives from it alone.
+    ///
+    /// # Errors
+    /// The system's, with the path in the text.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.connect_addr(&address_of(path.as_ref())?)
+    }
+
+    /// Connects to an address: a path, or a name of the abstract kind.
+    ///
+    /// # Errors
+    /// As [`connect`](UnixDatagram::connect).
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        let connected = self.io.get_ref().connect_addr(address);
+        connected.map_err(|error| named(error, format!("cannot connect to {}", shown(address))))
+    }
+
+    /// Sends a datagram to the connected peer.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropped before it was ready, it has sent nothing.
+    pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.io.write_with(|socket| socket.send(buffer)).await
+    }
+
+    /// Sends a datagram to the socket at `path`.
+    ///
+    /// # Errors
+    /// The system's: `ConnectionRefused` where nobody is there any more.
+    ///
+    /// # Cancel safety
+    /// Dropped before it was ready, it has sent nothing.
+    pub async fn send_to(&self, buffer: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let address = address_of(path.as_ref())?;
+        drop(path);
+        self.send_to_addr(buffer, &address).await
+    }
+
+    /// Sends a datagram to an address: a path, or a name of the abstract kind.
+    ///
+    /// # Errors
+    /// As [`send_to`](UnixDatagram::send_to).
+    ///
+    /// # Cancel safety
+    /// As [`send_to`](UnixDatagram::send_to).
+    pub async fn send_to_addr(&self, buffer: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        let mut pause = Pause::new();
+        loop {
+            // Waits for this socket's queue. When that has room, it is the receiver's that has none.
+            self.io.writable().await?;
+            match self.io.get_ref().send_to_addr(buffer, address) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => pause.wait().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Receives a datagram; what does not fit the buffer is lost.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses no datagram.
+    pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.read_with(|socket| socket.recv(buffer)).await
+    }
+
+    /// Receives a datagram, and the address it comes from.
+    ///
+    /// # Errors
+    /// The system's.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses no datagram.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.read_with(|socket| socket.recv_from(buffer)).await
+    }
+
+    /// Waits until there is a datagram to receive.
+    ///
+    /// # Errors
+    /// As [`Async::readable`].
+    ///
+    /// # Cancel safety
+    /// Dropping it stops the waiting, and nothing else.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// The address of this socket.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// The address of the connected peer.
+    ///
+    /// # Errors
+    /// `NotConnected` where there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr()
+    }
+
+    /// Ends receiving, sending, or both.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get_ref().shutdown(how)
+    }
+
+    /// Takes the error that is pending on the socket, if there is one (`SO_ERROR`).
+    ///
+    /// # Errors
+    /// The system's, where it cannot say.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get_ref().take_error()
+    }
+
+    /// Takes a socket over, and sets it non-blocking.
+    ///
+    /// # Errors
+    /// The system's, where it cannot be set so.
+    pub fn from_std(inner: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
+        Ok(UnixDatagram { io: Async::new(inner)? })
+    }
+
+    /// The socket, off its loop. It stays non-blocking.
+    ///
+    /// # Errors
+    /// None today: see [`Async::into_inner`].
+    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixDatagram> {
+        self.io.into_inner()
+    }
+}
+
+impl TryFrom<std::os::unix::net::UnixDatagram> for UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(inner: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
+        Self::from_std(inner)
+    }
+}
+
+impl TryFrom<UnixDatagram> for std::os::unix::net::UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
+        socket.into_std()
+    }
+}
+
+impl AsFd for UnixDatagram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for UnixDatagram {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
