@@ -77,7 +77,7 @@ pub use loopbind_runtime::{
     set_event_loop, sleep, sleep_until, spawn, spawn_blocking, timeout, timeout_at, yield_now,
 };
 #[doc(inline)]
-pub use loopbind_runtime::{io, net, signal, task, thread, time};
+pub use loopbind_runtime::{io, net, process, signal, task, thread, time};
 
 #[doc(hidden)]
 pub use loopbind_runtime::__private;

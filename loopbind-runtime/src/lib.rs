@@ -28,6 +28,7 @@ mod event_loop;
 // 6: things to await.
 pub mod io;
 pub mod net;
+pub mod process;
 pub mod signal;
 pub mod time;
 

@@ -91,9 +91,11 @@ impl Engine {
             Patience::Forever => None,
         };
         let limit = if clock.is_virtual() {
-            // What blocking jobs deliver counts as work to come: time stands still for them. Asked
-            // in this order, because a job delivers before it says that it is over.
-            let quiet = self.home.blocking_jobs() == 0 && !self.home.has_mail();
+            // What blocking jobs and children deliver counts as work to come: time stands still for
+            // them. Asked in this order, because a job delivers before it says that it is over.
+            let quiet = self.home.local().children.get() == 0
+                && self.home.blocking_jobs() == 0
+                && !self.home.has_mail();
             let until = patience.map(|limit| clock::after(clock.last(), limit));
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
                 clock.move_to(at);

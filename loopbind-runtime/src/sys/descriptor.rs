@@ -14,6 +14,11 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+pub(crate) fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    Ok(rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
+}
+
 /// `WouldBlock`, unless there is something to read now, or the end, or an error.
 pub(crate) fn check_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(fd, PollFlags::IN)

@@ -1,5 +1,6 @@
 //! The one room that talks to the operating system.
 
+mod child;
 mod descriptor;
 mod process;
 mod signal_kind;
@@ -13,7 +14,10 @@ mod driver;
 #[path = "portable.rs"]
 mod driver;
 
-pub(crate) use descriptor::{check_readable, check_writable, set_nonblocking};
+pub(crate) use child::{
+    ChildName, await_end, is_no_child, is_no_process, open_child, reap, send_signal,
+};
+pub(crate) use descriptor::{check_readable, check_writable, set_blocking, set_nonblocking};
 pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{
     CAN_PIN, cores, current_thread, forks, is_main_thread, pin_to_core, watch_forks,

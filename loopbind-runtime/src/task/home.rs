@@ -71,6 +71,8 @@ pub(crate) struct Local {
     /// The run ends after this iteration.
     pub(crate) stopping: Cell<bool>,
     pub(crate) debug: Cell<bool>,
+    /// Child processes that run.
+    pub(crate) children: Cell<usize>,
     /// A host sleeps for this loop between its turns, and is to be woken as the loop would be.
     pub(crate) hosted: Cell<bool>,
     /// Futures that came too late, to be dropped by whoever is closing, one after the other and
@@ -270,6 +272,7 @@ impl LocalHome {
             root: Cell::new(None),
             stopping: Cell::new(false),
             debug: Cell::new(false),
+            children: Cell::new(0),
             hosted: Cell::new(false),
             late: RefCell::new(Vec::new()),
             counts: Counts::default(),
