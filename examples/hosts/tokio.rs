@@ -25,7 +25,7 @@ impl Host for TokioHost {
             // A descriptor of our own for the same thing: tokio keeps it as long as it likes.
             None => self
                 .seen
-                .insert(AsyncFd::try_with_interest(fd.try_clone_to_owned()?, Interest::READABLE)?),
+                .insert(AsyncFd::register_with_interest(fd.try_clone_to_owned()?, Interest::READABLE)?),
         };
         let mut guard = ready!(seen.poll_read_ready(cx))?;
         guard.clear_ready();
