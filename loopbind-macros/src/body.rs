@@ -190,7 +190,7 @@ fn run(model: &Model, make: TokenStream) -> TokenStream {
     quote_spanned! {ours=>
         __loopbind::#entry(#setup, #make, |__loopbind_output| {
             use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
-            (&__loopbind::Outcome(__loopbind_output)).failed()
+            (&__loopbind::Outcome(__loopbind_output)).__loopbind_failed()
         })
     }
 }

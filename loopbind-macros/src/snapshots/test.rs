@@ -22,7 +22,7 @@ fn check() -> Result<(), Error> {
         move || { __loopbind_body() },
         |__loopbind_output| {
             use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
-            (&__loopbind::Outcome(__loopbind_output)).failed()
+            (&__loopbind::Outcome(__loopbind_output)).__loopbind_failed()
         },
     )
 }

@@ -18,7 +18,7 @@ fn check(case: Case, __loopbind_argument_1: u32) {
         },
         |__loopbind_output| {
             use __loopbind::{OutcomeOfAny as _, OutcomeOfResult as _};
-            (&__loopbind::Outcome(__loopbind_output)).failed()
+            (&__loopbind::Outcome(__loopbind_output)).__loopbind_failed()
         },
     )
 }

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs)]
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Setup {
     stack_size: Option<usize>,
     core: Option<usize>,
     pub(super) virtual_time: bool,
-    pub(super) seeds: Option<Range<u64>>,
+    pub(super) seeds: Option<RangeInclusive<u64>>,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -72,12 +72,18 @@ impl Setup {
         self
     }
 
-    pub fn seed(self, seed: u64) -> Self {
-        self.seeds(seed..seed.saturating_add(1))
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seeds = Some(seed..=seed);
+        self
     }
 
+    /// An empty range is told when the test runs.
     pub fn seeds(mut self, seeds: Range<u64>) -> Self {
-        self.seeds = Some(seeds);
+        self.seeds = Some(match seeds.end.checked_sub(1) {
+            Some(last) => seeds.start..=last,
+            #[allow(clippy::reversed_empty_ranges)] // There is no other way to say empty.
+            None => 1..=0,
+        });
         self
     }
 

@@ -13,28 +13,28 @@ use crate::engine::check_none_runs;
 use crate::error::LoopError;
 use crate::panic::caught;
 
-/// Whether a test's output is a failure, for outputs of any type: `(&Outcome(&output)).failed()` finds
-/// the nearest of the two traits.
+/// Whether a test's output is a failure, for outputs of any type: `(&Outcome(&output)).__loopbind_failed()` finds
+/// the nearest of the two traits. Nobody else's trait has a method of that name.
 pub struct Outcome<'a, T>(pub &'a T);
 
 /// A `Result` fails by being an `Err`.
 pub trait OutcomeOfResult {
-    fn failed(&self) -> bool;
+    fn __loopbind_failed(&self) -> bool;
 }
 
 impl<T, E> OutcomeOfResult for Outcome<'_, Result<T, E>> {
-    fn failed(&self) -> bool {
+    fn __loopbind_failed(&self) -> bool {
         self.0.is_err()
     }
 }
 
 /// Anything else fails by panicking.
 pub trait OutcomeOfAny {
-    fn failed(&self) -> bool;
+    fn __loopbind_failed(&self) -> bool;
 }
 
 impl<T> OutcomeOfAny for &Outcome<'_, T> {
-    fn failed(&self) -> bool {
+    fn __loopbind_failed(&self) -> bool {
         false
     }
 }
@@ -77,7 +77,7 @@ fn each_seed<T>(
     let Some(seeds) = setup.seeds.clone() else { return run(Trial::new(setup, None)) };
     assert!(
         !seeds.is_empty(),
-        "#[loop_test]: the range of seeds {seeds:?} is empty: nothing would run"
+        "#[loop_test]: the range of seeds is empty: nothing would run"
     );
     let mut last = None;
     for seed in seeds {
