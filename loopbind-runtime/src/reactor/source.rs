@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::{Key, Reactor, Tenant};
 use crate::panic::caught;
 use crate::sys::{Event, Interest};
-use crate::task::{ExceptionContext, LocalHome};
+use crate::task::{ExceptionContext, LocalHome, is_spent};
 
 /// Wakers kept for a direction. More than that are tasks that wait no longer: all are woken, and who
 /// still waits comes again.
@@ -79,8 +79,10 @@ impl Side {
         }
     }
 
-    fn has_waiters(&self) -> bool {
-        !self.waiters.borrow().is_empty()
+    /// Whether somebody may still wait. A task that gave up waiting and lives on is not known from one
+    /// that waits; one that is over waits for nothing.
+    fn has_waiters(&self, home: &LocalHome) -> bool {
+        self.waiters.borrow().iter().any(|waker| !is_spent(waker, home))
     }
 }
 
@@ -165,7 +167,8 @@ impl Source {
                     std::mem::forget(side.waiters.take());
                 }
             }
-            if self.state.read.has_waiters() || self.state.write.has_waiters() {
+            let home = &known.home;
+            if self.state.read.has_waiters(home) || self.state.write.has_waiters(home) {
                 return Err(io::Error::other(format!(
                     "somebody waits for this descriptor on event loop {}: await it there, or end that \
                      wait before it is used on event loop {}",
@@ -175,6 +178,10 @@ impl Source {
             }
             known.deregister(fd, key);
             self.state.place.take();
+            for side in [&self.state.read, &self.state.write] {
+                let spent = side.waiters.take();
+                drop(spent);
+            }
         }
         let tenant = Tenant::Source(Rc::clone(&self.state));
         let key = reactor.register(fd, tenant, Interest::Edges)?;

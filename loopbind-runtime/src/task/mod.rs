@@ -29,6 +29,7 @@ pub use yield_now::yield_now;
 pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use header::{RemoteRef, TaskRef};
 pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
+pub(crate) use waker::is_spent;
 
 /// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.
 ///

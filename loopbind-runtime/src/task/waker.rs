@@ -5,12 +5,14 @@
 //! thread's identity: several loops may live on one thread, and a thread's number may come again.
 
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::header::Header;
+use super::home::LocalHome;
 use super::life;
-use super::state::Errand;
+use super::state::{DONE, Errand};
 
 /// One table, so that `will_wake` knows its own.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
@@ -23,6 +25,18 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, re
 pub(super) unsafe fn borrowed(header: &NonNull<Header>) -> ManuallyDrop<Waker> {
     // SAFETY: the table's functions expect a header.
     ManuallyDrop::new(unsafe { Waker::new(header.as_ptr().cast_const().cast(), &VTABLE) })
+}
+
+/// Whether a wake would come to nothing: the waker is that of a task of `home`, and the task is over.
+pub(crate) fn is_spent(waker: &Waker, home: &LocalHome) -> bool {
+    if !ptr::eq(waker.vtable(), &VTABLE) {
+        return false;
+    }
+    // SAFETY: of our table, so made by `borrowed` or `clone`; a waker is a reference, so the header is
+    // alive for as long as `waker` is borrowed.
+    let head = unsafe { header(waker.data()).as_ref() };
+    // The state is its owner's thread's. A `LocalHome` is on that thread.
+    Arc::ptr_eq(&head.home, home) && head.has(DONE)
 }
 
 /// # Safety
