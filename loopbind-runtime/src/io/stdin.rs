@@ -1,0 +1,201 @@
+//! Standard input, awaited.
+//!
+//! It may be a terminal or a pipe that other processes have open too: making it non-blocking would
+//! make it so for them. So a thread reads, one for the process, and only when somebody asks; it may
+//! be left waiting for input that never comes, which keeps no program from ending, because nobody
+//! waits for the thread.
+
+use std::io::{self, Read};
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_io::AsyncRead;
+
+use crate::panic::caught;
+use crate::sys;
+
+/// Read at once.
+const CHUNK: usize = 8 * 1024;
+
+/// Wakers kept. More than that are tasks that wait no longer: all are woken, and who still waits
+/// comes again.
+const MOST_WAITERS: usize = 32;
+
+/// How long the thread stays when nobody asks.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A handle of the process's standard input. All of them, and std's, read from one stream.
+///
+/// ```no_run
+/// use futures::io::{AsyncBufReadExt, BufReader};
+/// use futures::stream::StreamExt;
+/// use loopbind::{io, run};
+///
+/// run(async {
+///     let mut lines = BufReader::new(io::stdin()).lines();
+///     while let Some(line) = lines.next().await {
+///         println!("you said: {}", line?);
+///     }
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn stdin() -> Stdin {
+    Stdin { inner: io::stdin() }
+}
+
+/// Standard input: made by [`stdin`].
+///
+/// A thread reads when somebody asks, and never keeps the program from ending. Input that was asked
+/// for goes to whoever asks next, where the one who asked does so no more: no read loses any.
+#[derive(Debug)]
+pub struct Stdin {
+    inner: io::Stdin,
+}
+
+static DESK: Desk = Desk {
+    state: Mutex::new(State {
+        input: Vec::new(),
+        taken: 0,
+        end: None,
+        wanted: false,
+        waiters: Vec::new(),
+        reader: None,
+    }),
+    asked: Condvar::new(),
+};
+
+/// Where those who ask and the thread that reads meet.
+struct Desk {
+    state: Mutex<State>,
+    asked: Condvar,
+}
+
+struct State {
+    input: Vec<u8>,
+    taken: usize,
+    /// The end, or an error: told once, behind the input. At a terminal more may follow an end.
+    end: Option<io::Result<usize>>,
+    wanted: bool,
+    waiters: Vec<Waker>,
+    /// The thread, if there is one: by the number of forks, for a child has none.
+    reader: Option<u64>,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let waker = cx.waker().clone();
+        let mut state = self.state();
+        if let Some(done) = state.take(buffer) {
+            return Poll::Ready(done);
+        }
+        let surplus = match state.waiters.len() {
+            MOST_WAITERS.. => mem::take(&mut state.waiters),
+            _ => Vec::new(),
+        };
+        if !state.waiters.iter().any(|known| known.will_wake(&waker)) {
+            state.waiters.push(waker);
+        }
+        state.wanted = true;
+        let outcome = state.see_to_reader();
+        drop(state);
+        self.asked.notify_all();
+        wake(surplus);
+        match outcome {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn read_on_demand(&self) {
+        let mut chunk = vec![0; CHUNK];
+        while self.is_asked() {
+            let outcome = io::stdin().read(&mut chunk);
+            if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+                continue;
+            }
+            let waiters = {
+                let mut state = self.state();
+                state.wanted = false;
+                match outcome {
+                    Ok(read @ 1..) => {
+                        state.input = chunk[..read].to_vec();
+                        state.taken = 0;
+                    }
+                    end => state.end = Some(end),
+                }
+                mem::take(&mut state.waiters)
+            };
+            wake(waiters);
+        }
+    }
+
+    /// Waits until somebody asks; false, and the thread is gone, where nobody does for a while.
+    fn is_asked(&self) -> bool {
+        let idle = |state: &mut State| !state.wanted;
+        let waited = self.asked.wait_timeout_while(self.state(), PATIENCE, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if !state.wanted {
+            state.reader = None;
+        }
+        state.wanted
+    }
+}
+
+impl State {
+    fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let input = &self.input[self.taken..];
+        if input.is_empty() {
+            return self.end.take();
+        }
+        let count = input.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&input[..count]);
+        self.taken += count;
+        Some(Ok(count))
+    }
+
+    fn see_to_reader(&mut self) -> io::Result<()> {
+        let forks = sys::forks();
+        if self.reader != Some(forks) {
+            let thread = std::thread::Builder::new().name("loopbind-stdin".into());
+            thread.spawn(|| DESK.read_on_demand())?;
+            self.reader = Some(forks);
+        }
+        Ok(())
+    }
+}
+
+fn wake(waiters: Vec<Waker>) {
+    for waker in waiters {
+        // The panic hook has spoken; the others are woken all the same.
+        let _ = caught(move || waker.wake());
+    }
+}
+
+impl AsyncRead for Stdin {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        DESK.poll_read(cx, buffer)
+    }
+}
+
+impl AsFd for Stdin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
