@@ -23,6 +23,8 @@ pub(super) struct Watched {
     kill_on_drop: bool,
     /// The loop it was used on last.
     place: Option<Place>,
+    /// The number of forks when it was started: it is no child of a child of ours.
+    forks: u64,
 }
 
 /// What says that it has ended.
@@ -60,12 +62,14 @@ impl Drop for Running {
 impl Watched {
     /// Takes over a child that nobody has reaped.
     pub(super) fn adopt(pid: u32, kill_on_drop: bool) -> Self {
+        sys::watch_forks();
         // Whatever is wrong with descriptors, too many of them open for one, a thread can wait.
         let end = match sys::open_child(pid) {
             Ok(fd) => End::Descriptor(Async::nonblocking(fd)),
             Err(_) => End::Waiter(None),
         };
-        let mut watched = Watched { pid, end, status: None, kill_on_drop, place: None };
+        let forks = sys::forks();
+        let mut watched = Watched { pid, end, status: None, kill_on_drop, place: None, forks };
         watched.settle();
         watched
     }
@@ -184,7 +188,7 @@ fn start_waiter(pid: u32) -> Receiver<()> {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if self.status.is_some() {
+        if self.status.is_some() || self.forks != sys::forks() {
             return;
         }
         if self.kill_on_drop {
