@@ -2,9 +2,9 @@
 
 #![cfg(feature = "macros")]
 
-mod support;
 #[path = "support/sockets.rs"]
 mod sockets;
+mod support;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -372,8 +372,7 @@ async fn options_are_the_systems() -> io::Result<()> {
 async fn a_storm_of_connections_and_the_others_have_their_turns() -> io::Result<()> {
     let listener = TcpListener::bind(ANY).await?;
     let to = listener.local_addr()?;
-    let clients: io::Result<Vec<_>> =
-        (0..200).map(|_| std::net::TcpStream::connect(to)).collect();
+    let clients: io::Result<Vec<_>> = (0..200).map(|_| std::net::TcpStream::connect(to)).collect();
     let clients = clients?;
     let turns = Rc::new(RefCell::new(vec![0]));
     let counting = Rc::clone(&turns);

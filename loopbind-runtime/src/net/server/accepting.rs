@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::Location;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
@@ -13,7 +14,7 @@ use crate::net::tcp::TcpStream;
 use crate::net::unix::UnixStream;
 use crate::panic::{PanicPayload, caught};
 use crate::sys::{self, AcceptTrouble};
-use crate::task::{ExceptionContext, LocalHome, Task, spawn};
+use crate::task::{Birth, ExceptionContext, LocalHome, Task};
 
 /// What a listener of a server gives.
 pub(super) trait Connected: 'static {
@@ -32,11 +33,28 @@ impl Connected for UnixStream {
     }
 }
 
+/// What a server does, whatever it listens on.
+pub(super) struct Service<F> {
+    pub(super) connections: Rc<Connections>,
+    pub(super) handler: F,
+    /// Where it was started: the place of its tasks.
+    pub(super) place: &'static Location<'static>,
+}
+
+impl<F> Service<F> {
+    /// Starts a task on the running loop.
+    fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Task<()> {
+        match LocalHome::running() {
+            Some(home) => home.spawn(future, Birth { name: None, place: self.place }),
+            None => unreachable!("servers are started, and accept, inside of runs"),
+        }
+    }
+}
+
 /// Accepts until the listener is gone: the server has it, and drops it to close it at once.
 pub(super) fn accept_from<L, F, Fut>(
     listener: &Rc<Acceptor<L>>,
-    connections: &Rc<Connections>,
-    handler: Rc<F>,
+    service: &Rc<Service<F>>,
 ) -> Task<()>
 where
     L: Listen<Stream: Connected, Peer: 'static> + 'static,
@@ -44,11 +62,11 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let listener = Rc::downgrade(listener);
-    let connections = Rc::clone(connections);
-    spawn(async move {
-        while let Some(accepted) = next(&listener, &connections).await {
+    let serving = Rc::clone(service);
+    service.spawn(async move {
+        while let Some(accepted) = next(&listener, &serving.connections).await {
             match accepted {
-                Ok((stream, peer)) => serve(&connections, stream, peer, Rc::clone(&handler)),
+                Ok((stream, peer)) => serve(&serving, stream, peer),
                 Err(error) => report(error),
             }
         }
@@ -74,7 +92,7 @@ async fn next<L: Listen>(
     .await
 }
 
-fn serve<S, P, F, Fut>(connections: &Rc<Connections>, stream: S, peer: P, handler: Rc<F>)
+fn serve<S, P, F, Fut>(service: &Rc<Service<F>>, stream: S, peer: P)
 where
     S: Connected,
     P: 'static,
@@ -82,19 +100,19 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let line = stream.line();
-    let presence = connections.enter();
+    let presence = service.connections.enter();
     let number = presence.number;
-    let task = spawn(handle(presence, stream, peer, handler));
-    connections.add(number, task, line);
+    let task = service.spawn(handle(presence, stream, peer, Rc::clone(service)));
+    service.connections.add(number, task, line);
 }
 
-async fn handle<S, P, F, Fut>(_presence: Presence, stream: S, peer: P, handler: Rc<F>)
+async fn handle<S, P, F, Fut>(_presence: Presence, stream: S, peer: P, service: Rc<Service<F>>)
 where
     F: Fn(S, P) -> Fut,
     Fut: Future<Output = ()>,
 {
     // SRV-05: a panic ends this connection, and nothing else.
-    if let Err(payload) = run(stream, peer, handler).await {
+    if let Err(payload) = run(stream, peer, service).await {
         let message = "Unhandled exception in client_connected_cb";
         let mut context = ExceptionContext::panicked(message, payload);
         if let Some(home) = LocalHome::running() {
@@ -105,12 +123,12 @@ where
 }
 
 /// The handler, with its panics as values. It is dropped, and the stream with it, when this is over.
-async fn run<S, P, F, Fut>(stream: S, peer: P, handler: Rc<F>) -> Result<(), PanicPayload>
+async fn run<S, P, F, Fut>(stream: S, peer: P, service: Rc<Service<F>>) -> Result<(), PanicPayload>
 where
     F: Fn(S, P) -> Fut,
     Fut: Future<Output = ()>,
 {
-    let mut future = pin!(caught(|| handler(stream, peer))?);
+    let mut future = pin!(caught(|| (service.handler)(stream, peer))?);
     poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
         Ok(polled) => polled.map(Ok),
         Err(payload) => Poll::Ready(Err(payload)),

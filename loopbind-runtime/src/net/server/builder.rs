@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddress;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::accepting::{Connected, accept_from};
+use super::accepting::{Connected, Service, accept_from};
 use super::connections::Connections;
 use super::{Closing, Listening, Server};
 use crate::error::LoopError;
@@ -47,12 +48,16 @@ use crate::task::LocalHome;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub async fn start_server<F, Fut>(addr: impl ToAddrs, client_connected: F) -> io::Result<Server>
+#[track_caller]
+pub fn start_server<F, Fut>(
+    addr: impl ToAddrs,
+    client_connected: F,
+) -> impl Future<Output = io::Result<Server>>
 where
     F: Fn(TcpStream, SocketAddr) -> Fut + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    ServerBuilder::new().start(addr, client_connected).await
+    ServerBuilder::new().start(addr, client_connected)
 }
 
 /// [`start_server`] for a Unix socket at `path`. Closing the server removes the file, if it is still
@@ -79,6 +84,7 @@ where
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[track_caller]
 pub fn start_unix_server<F, Fut>(path: impl AsRef<Path>, client_connected: F) -> io::Result<Server>
 where
     F: Fn(UnixStream) -> Fut + 'static,
@@ -137,20 +143,28 @@ impl ServerBuilder {
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.
-    pub async fn start<F, Fut>(self, addr: impl ToAddrs, client_connected: F) -> io::Result<Server>
+    #[track_caller]
+    pub fn start<F, Fut>(
+        self,
+        addr: impl ToAddrs,
+        client_connected: F,
+    ) -> impl Future<Output = io::Result<Server>>
     where
         F: Fn(TcpStream, SocketAddr) -> Fut + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        let mut addresses = Vec::new();
-        for address in resolve(addr).await? {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+        let place = Location::caller();
+        async move {
+            let mut addresses = Vec::new();
+            for address in resolve(addr).await? {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
             }
+            let listeners: io::Result<Vec<_>> =
+                addresses.iter().map(|&address| self.listen(address, &addresses)).collect();
+            self.serve(listeners?, client_connected, place)
         }
-        let listeners: io::Result<Vec<_>> =
-            addresses.iter().map(|&address| self.listen(address, &addresses)).collect();
-        self.start_on(listeners?, client_connected)
     }
 
     fn listen(&self, address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
@@ -168,6 +182,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// `InvalidInput` where there is none; the system's; [`LoopError::NoRunningLoop`] outside of runs.
+    #[track_caller]
     pub fn start_on<F, Fut>(
         self,
         listeners: impl IntoIterator<Item = TcpListener>,
@@ -177,25 +192,36 @@ impl ServerBuilder {
         F: Fn(TcpStream, SocketAddr) -> Fut + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        let listeners: Vec<_> = listeners.into_iter().collect();
+        self.serve(listeners.into_iter().collect(), client_connected, Location::caller())
+    }
+
+    fn serve<F, Fut>(
+        self,
+        listeners: Vec<TcpListener>,
+        handler: F,
+        place: &'static Location<'static>,
+    ) -> io::Result<Server>
+    where
+        F: Fn(TcpStream, SocketAddr) -> Fut + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
         if listeners.is_empty() {
             return Err(no_addresses());
         }
         let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses?;
-        let connections = self.connections()?;
-        let handler = Rc::new(client_connected);
-        let listening = listeners.into_iter().map(|listener| {
-            listen_on(listener.into_acceptor(), &connections, Rc::clone(&handler), ())
-        });
+        let service = self.service(handler, place)?;
+        let listening =
+            listeners.into_iter().map(|listener| listen_on(listener.into_acceptor(), &service, ()));
         let listening = listening.collect();
-        Ok(Server::new(connections, addresses, listening))
+        Ok(Server::new(Rc::clone(&service.connections), addresses, listening))
     }
 
     /// Listens at `path`: see [`start_unix_server`].
     ///
     /// # Errors
     /// As [`start_unix_server`].
+    #[track_caller]
     pub fn start_unix<F, Fut>(
         self,
         path: impl AsRef<Path>,
@@ -205,18 +231,23 @@ impl ServerBuilder {
         F: Fn(UnixStream) -> Fut + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        let connections = self.connections()?;
+        let handler = move |stream, _: UnixAddress| client_connected(stream);
+        let service = self.service(handler, Location::caller())?;
         let listener = UnixListener::bind(path.as_ref())?;
         let file = SocketFile::at(path.as_ref())?;
-        let handler = Rc::new(move |stream, _: UnixAddress| client_connected(stream));
-        let listening = listen_on(listener.into_acceptor(), &connections, handler, file);
-        Ok(Server::new(connections, Vec::new(), vec![listening]))
+        let listening = listen_on(listener.into_acceptor(), &service, file);
+        Ok(Server::new(Rc::clone(&service.connections), Vec::new(), vec![listening]))
     }
 
     /// Servers are made where their tasks run.
-    fn connections(&self) -> io::Result<Rc<Connections>> {
+    fn service<F>(
+        &self,
+        handler: F,
+        place: &'static Location<'static>,
+    ) -> io::Result<Rc<Service<F>>> {
         LocalHome::running().ok_or(LoopError::NoRunningLoop)?;
-        Ok(Connections::with_limit(self.max_connections))
+        let connections = Connections::with_limit(self.max_connections);
+        Ok(Rc::new(Service { connections, handler, place }))
     }
 }
 
@@ -229,8 +260,7 @@ impl Default for ServerBuilder {
 /// `along` goes after the socket.
 fn listen_on<L, F, Fut>(
     acceptor: Acceptor<L>,
-    connections: &Rc<Connections>,
-    handler: Rc<F>,
+    service: &Rc<Service<F>>,
     along: impl Sized + 'static,
 ) -> Listening
 where
@@ -239,7 +269,7 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     let acceptor = Rc::new(acceptor);
-    let accepting = accept_from(&acceptor, connections, handler);
+    let accepting = accept_from(&acceptor, service);
     let socket: Box<dyn Closing> = Box::new((acceptor, along));
     Listening { accepting, _socket: socket }
 }
