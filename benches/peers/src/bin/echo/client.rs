@@ -1,0 +1,159 @@
+//! The client: one thread, and as little of its own as can be.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::net::{RecvFlags, SendFlags};
+
+use crate::{MESSAGE, QUESTION};
+
+/// Connections made at a time: no server's queue is longer.
+const AT_ONCE: usize = 32;
+
+/// How long a measurement goes on.
+#[derive(Clone, Copy)]
+pub enum Until {
+    Over(Duration),
+    Done(usize),
+}
+
+/// What was measured.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    /// In a second.
+    pub rate: f64,
+    /// The server's processor time for each, in nanoseconds.
+    pub cpu: f64,
+}
+
+/// The harness's connection to a server.
+pub struct Client {
+    server: SocketAddr,
+    harness: TcpStream,
+}
+
+impl Client {
+    pub fn new(server: SocketAddr) -> Client {
+        let mut harness = TcpStream::connect(server).expect("a server");
+        // Only once the server has it is it sure to be the first.
+        harness.write_all(&[0; QUESTION]).expect("a server");
+        harness.read_exact(&mut [0; QUESTION]).expect("a server");
+        Client { server, harness }
+    }
+
+    fn server_cpu(&mut self) -> u64 {
+        let mut answer = [0; QUESTION];
+        self.harness.write_all(&answer).expect("a server");
+        self.harness.read_exact(&mut answer).expect("a server");
+        u64::from_ne_bytes(answer)
+    }
+
+    /// Connections that were served once.
+    pub fn connect(&self, count: usize) -> Vec<TcpStream> {
+        let mut streams = Vec::with_capacity(count);
+        while streams.len() < count {
+            let first = streams.len();
+            for _ in first..count.min(first + AT_ONCE) {
+                let stream = TcpStream::connect(self.server).expect("a server");
+                stream.set_nodelay(true).expect("an option");
+                streams.push(stream);
+            }
+            for stream in &mut streams[first..] {
+                stream.write_all(&[1; MESSAGE]).expect("a server");
+                stream.read_exact(&mut [0; MESSAGE]).expect("a server");
+            }
+        }
+        streams
+    }
+
+    /// Keeps one request in flight on each of `connections`.
+    pub fn echo(&mut self, connections: usize, until: Until) -> Sample {
+        let streams = self.connect(connections);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+        for (key, stream) in streams.iter().enumerate() {
+            let flags = EventFlags::IN | EventFlags::ET;
+            epoll::add(&epoll, stream, EventData::new_u64(key as u64), flags).expect("a place");
+        }
+        let request = |stream: &TcpStream| {
+            let sent = rustix::net::send(stream.as_fd(), &[2; MESSAGE], SendFlags::NOSIGNAL);
+            assert_eq!(sent, Ok(MESSAGE), "so little always fits");
+        };
+
+        let cpu_before = self.server_cpu();
+        let began = Instant::now();
+        let mut missing = vec![MESSAGE; connections];
+        let (mut sent, mut answered, mut in_time) = (0, 0, 0);
+        let mut took = None;
+        for stream in &streams {
+            request(stream);
+            sent += 1;
+        }
+        let mut events = Vec::with_capacity(1024);
+        let mut answer = [0; 4 * MESSAGE];
+        while answered < sent {
+            events.clear();
+            epoll::wait(&epoll, spare_capacity(&mut events), None).expect("events");
+            for event in &events {
+                let key = event.data.u64() as usize;
+                let flags = RecvFlags::DONTWAIT;
+                let (count, _) = rustix::net::recv(&streams[key], &mut answer[..], flags)
+                    .expect("an edge comes with bytes");
+                assert_ne!(count, 0, "the server hung up");
+                missing[key] -= count;
+                if missing[key] > 0 {
+                    continue;
+                }
+                missing[key] = MESSAGE;
+                answered += 1;
+                let more = match until {
+                    Until::Over(_) => took.is_none(),
+                    Until::Done(requests) => sent < requests,
+                };
+                if more {
+                    request(&streams[key]);
+                    sent += 1;
+                }
+            }
+            let now = began.elapsed();
+            if took.is_none() && matches!(until, Until::Over(limit) if now >= limit) {
+                (took, in_time) = (Some(now), answered);
+            }
+        }
+        let took = took.unwrap_or_else(|| {
+            in_time = answered;
+            began.elapsed()
+        });
+        let cpu = self.server_cpu() - cpu_before;
+        Sample { rate: in_time as f64 / took.as_secs_f64(), cpu: cpu as f64 / answered as f64 }
+    }
+
+    /// Connects, hangs up, and waits until the server has, too; some connections at a time.
+    pub fn accept(&mut self, until: Until) -> Sample {
+        let cpu_before = self.server_cpu();
+        let began = Instant::now();
+        let mut accepted = 0;
+        while match until {
+            Until::Over(limit) => began.elapsed() < limit,
+            Until::Done(connections) => accepted < connections,
+        } {
+            let connect = || {
+                let stream = TcpStream::connect(self.server).expect("a server");
+                stream.shutdown(Shutdown::Write).expect("a connection");
+                stream
+            };
+            let streams: Vec<_> = (0..AT_ONCE).map(|_| connect()).collect();
+            for mut stream in streams {
+                let end = stream.read(&mut [0; 1]).expect("the server hangs up");
+                assert_eq!(end, 0, "nobody asked anything");
+                accepted += 1;
+            }
+        }
+        let took = began.elapsed();
+        let cpu = self.server_cpu() - cpu_before;
+        Sample { rate: accepted as f64 / took.as_secs_f64(), cpu: cpu as f64 / accepted as f64 }
+    }
+}

@@ -1,0 +1,36 @@
+//! What is asked of the system: processors, memory, descriptors.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The processors for the server and for the client: the same, where there is but one.
+pub fn two_processors() -> [usize; 2] {
+    let allowed = sched_getaffinity(None).expect("some processors");
+    let mut allowed = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
+    let first = allowed.next().expect("a processor");
+    [first, allowed.next().unwrap_or(first)]
+}
+
+/// Has the calling thread run there and nowhere else.
+pub fn pin(processor: usize) {
+    let mut only = CpuSet::new();
+    only.set(processor);
+    sched_setaffinity(None, &only).expect("one that it may run on");
+}
+
+/// Raises the limit of descriptors as far as it goes, and says how far.
+pub fn most_descriptors() -> usize {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the limit's own");
+    maximum.map_or(usize::MAX, |most| most as usize)
+}
+
+/// The memory of a process that is not swapped out, in bytes.
+pub fn resident_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a living process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process");
+    let kilobytes = line.trim().strip_suffix(" kB").expect("the unit it always is");
+    kilobytes.parse::<u64>().expect("a number") * 1024
+}
