@@ -200,7 +200,7 @@ fn setup(model: &Model) -> TokenStream {
     let ours = Span::mixed_site();
     let name = model::plain_name(&model.function.signature);
     let calls = model.settings.iter().map(|option| {
-        let method = Ident::new(option.known.key(), ours.located_at(option.span));
+        let method = Ident::new(option.known.method(), ours.located_at(option.span));
         let value = match (&option.value, option.known) {
             (Value::Tokens(value), _) => value.clone(),
             (Value::Time(time), _) => {

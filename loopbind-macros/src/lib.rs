@@ -58,16 +58,50 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `name = "ui"` | the name of the loop, for messages: anything `Into<String>` |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
+/// | `ctrl_c = "cancel"` | the first Ctrl-C cancels the body of an `async fn`, the second ends the process: see below |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | see below |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported: `crate = my_framework::loopbind` |
+///
+/// # Ctrl-C
+///
+/// Without the option nothing is done about Ctrl-C: it kills the process, and no destructor runs. With
+/// `ctrl_c = "cancel"` the first one (or whatever else sends `SIGINT`) cancels the body, as
+/// `Task::cancel` would: a body that holds a polled `loopbind::task::cancelled()` is told, and cleans up
+/// with `await`; any other is dropped where it stands. The tasks that are left are then cancelled, with
+/// time to clean up, as at the end of every run, and the process ends with status 130, which is how a
+/// shell knows one that Ctrl-C ended. Only if the body was told and returns a value is that the
+/// function's value, as ever. A panic, also of a destructor, passes through as ever.
+///
+/// The second Ctrl-C while that is going on, and any that comes when the body is already over, ends the
+/// process at once, with status 130, whatever the program is doing.
+///
+/// ```no_run
+/// use loopbind::{loop_main, sleep, spawn, task};
+/// use std::time::Duration;
+///
+/// #[loop_main(ctrl_c = "cancel")]
+/// async fn main() {
+///     spawn(async {
+///         task::cancelled().await;
+///         sleep(Duration::from_millis(10)).await; // says good bye to a server, perhaps
+///         println!("cleaned up");
+///     });
+///     sleep(Duration::from_secs(3600)).await;
+/// }
+/// ```
+///
+/// Where something else is already arranged for `SIGINT` when the function is called, by a handler of
+/// somebody else's or by whoever started the program and had it ignored (`nohup`, a script's `&`), that
+/// stays, and the option does nothing. Others may listen as well, with `loopbind::signal`, and hear what
+/// the option hears.
 ///
 /// # Errors at compile time
 ///
 /// Unknown, doubled and misplaced options and values of the wrong type are told at their own tokens,
 /// all at once. So are a `const fn` (there is no loop at compile time), a function without a body, C's
-/// variadic arguments, and more than four arguments with a `#[cfg]`. A method gets `#[loop_thread]`
-/// instead.
+/// variadic arguments, more than four arguments with a `#[cfg]`, and `ctrl_c` on a plain `fn`. A
+/// method gets `#[loop_thread]` instead.
 ///
 /// An `async fn` that calls `.run_until_complete(..)` or `.run_forever()` directly in its own braces
 /// would run a loop inside a running one, which is refused at run time: that is an error already
@@ -78,7 +112,7 @@ use proc_macro::TokenStream;
 ///
 /// With the text of the `LoopError` if the loop itself fails: another loop runs on this thread
 /// (`Cannot run the event loop while another loop is running`; checked before anything is made), the
-/// system has no descriptors left to make one, or somebody stopped it before the function was done.
+/// system has no descriptors left to make one or to hear of Ctrl-C, or somebody stopped it before the function was done.
 /// The place of the panic is the attribute. A function that calls itself is a run inside a run, too.
 ///
 /// A panic of the function itself passes through, after everything was ended and restored.

@@ -73,10 +73,11 @@ impl Model {
                 _ => None,
             })
             .unwrap_or_else(|| quote_spanned!(Span::mixed_site()=> ::loopbind));
-        let settings = settings(given, place, errors);
+        let is_async = function.signature.asyncness.is_some();
+        let settings = settings(given, place, is_async, errors);
         let form = form(attribute, place, &function, errors);
         if let Body::Block(body) = &function.body {
-            if function.signature.asyncness.is_some() && !allows_nested_run {
+            if is_async && !allows_nested_run {
                 nested::report(body.stream(), errors);
             }
         }
@@ -89,7 +90,7 @@ impl Model {
 }
 
 /// The options that go to `Setup`, without those that contradict another one.
-fn settings(given: Vec<Given>, place: Place, errors: &mut Errors) -> Vec<Given> {
+fn settings(given: Vec<Given>, place: Place, is_async: bool, errors: &mut Errors) -> Vec<Given> {
     let mut settings: Vec<Given> = Vec::new();
     for option in given {
         match option.known {
@@ -101,6 +102,13 @@ fn settings(given: Vec<Given>, place: Place, errors: &mut Errors) -> Vec<Given> 
                         "`{}` is for a thread that the attribute starts: write `spawn` as well, or set it where this thread is made",
                         option.known.key()
                     ),
+                );
+                continue;
+            }
+            Known::CtrlC if !is_async => {
+                errors.at(
+                    option.span,
+                    "`ctrl_c` cancels the body of an `async fn`, and a plain `fn` cannot be cancelled: write `async fn`, or await `loopbind::signal::ctrl_c()` in what this one runs",
                 );
                 continue;
             }

@@ -24,13 +24,14 @@ pub(crate) enum Known {
     StackSize,
     Core,
     Debug,
+    CtrlC,
     AllowNestedRun,
     Crate,
     Builder,
 }
 
 impl Known {
-    const ALL: [Known; 12] = [
+    const ALL: [Known; 13] = [
         Known::Spawn,
         Known::VirtualTime,
         Known::Seed,
@@ -40,6 +41,7 @@ impl Known {
         Known::StackSize,
         Known::Core,
         Known::Debug,
+        Known::CtrlC,
         Known::AllowNestedRun,
         Known::Crate,
         Known::Builder,
@@ -57,6 +59,7 @@ impl Known {
             Known::StackSize => "stack_size",
             Known::Core => "core",
             Known::Debug => "debug",
+            Known::CtrlC => "ctrl_c",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate",
             Known::Builder => "builder",
@@ -75,6 +78,7 @@ impl Known {
             Known::StackSize => "stack_size = 1 << 20",
             Known::Core => "core = 0",
             Known::Debug => "debug",
+            Known::CtrlC => "ctrl_c = \"cancel\"",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate = path::to::loopbind",
             Known::Builder => "builder = EventLoop::builder()",
@@ -85,12 +89,22 @@ impl Known {
         Known::ALL.into_iter().find(|known| known.key() == key)
     }
 
+    /// The method of `Setup` that takes its value.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            // Its value chooses the method.
+            Known::CtrlC => "ctrl_c_cancels",
+            _ => self.key(),
+        }
+    }
+
     /// The one attribute that has it, or none where all of them do.
     fn owner(self) -> Option<Attribute> {
         match self {
             Known::Name | Known::Debug | Known::AllowNestedRun | Known::Crate | Known::Builder => {
                 None
             }
+            Known::CtrlC => Some(Attribute::Main),
             Known::Spawn | Known::StackSize | Known::Core => Some(Attribute::Thread),
             Known::VirtualTime | Known::Seed | Known::Seeds | Known::Timeout => {
                 Some(Attribute::Test)

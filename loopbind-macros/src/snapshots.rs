@@ -50,6 +50,16 @@ fn main_binds_a_plain_function() {
 }
 
 #[test]
+fn main_that_ctrl_c_cancels() {
+    snapshot(
+        "main_ctrl_c",
+        Attribute::Main,
+        "ctrl_c = \"cancel\", debug",
+        "async fn main() {\n    work().await;\n}",
+    );
+}
+
+#[test]
 fn options_become_calls() {
     snapshot(
         "options",

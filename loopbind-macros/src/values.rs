@@ -25,6 +25,7 @@ pub(crate) fn check(known: Known, value: Expr, errors: &mut Errors) -> Option<Va
             .map(|reason| format!("`seed` takes a number, {reason}")),
         Known::Seeds => return seeds(value, errors),
         Known::Timeout => return timeout(value, errors),
+        Known::CtrlC => return ctrl_c(value, errors),
         Known::Builder => kind_of(&value).map(|_| {
             "`builder` takes a `loopbind::Builder`: write `builder = EventLoop::builder()`"
                 .to_owned()
@@ -159,6 +160,18 @@ fn timeout(value: Expr, errors: &mut Errors) -> Option<Value> {
             None
         }
     }
+}
+
+/// The one thing that a Ctrl-C can be made to do.
+fn ctrl_c(value: Expr, errors: &mut Errors) -> Option<Value> {
+    const USAGE: &str = "there is `ctrl_c = \"cancel\"`: the first Ctrl-C cancels the body, the second ends the process";
+    let message = match kind_of(&value) {
+        Some(Kind::Text(text)) if text.value() == "cancel" => return Some(Value::Nothing),
+        Some(Kind::Text(text)) => format!("`ctrl_c` knows no \"{}\": {USAGE}", text.value()),
+        _ => format!("`ctrl_c` takes a word in quotes, as it stands: {USAGE}"),
+    };
+    errors.over(value, message);
+    None
 }
 
 /// Reads "250ms": a whole number and its unit.

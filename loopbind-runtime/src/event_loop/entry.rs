@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::runner::Runner;
 use super::thread::{LoopThread, ThreadBuilder};
-use super::{Builder, lookup};
+use super::{Builder, interrupt, lookup};
 use crate::engine::check_none_runs;
 use crate::error::LoopError;
 use crate::panic::caught;
@@ -20,6 +20,7 @@ pub struct Setup {
     name: Option<String>,
     debug: Option<bool>,
     builder: Builder,
+    ctrl_c_cancels: bool,
     stack_size: Option<usize>,
     core: Option<usize>,
     pub(super) virtual_time: bool,
@@ -34,6 +35,7 @@ impl Setup {
             name: None,
             debug: None,
             builder: Builder::default(),
+            ctrl_c_cancels: false,
             stack_size: None,
             core: None,
             virtual_time: false,
@@ -54,6 +56,11 @@ impl Setup {
 
     pub fn builder(mut self, builder: Builder) -> Self {
         self.builder = builder;
+        self
+    }
+
+    pub fn ctrl_c_cancels(mut self) -> Self {
+        self.ctrl_c_cancels = true;
         self
     }
 
@@ -140,7 +147,11 @@ pub(super) fn or_raise<T>(outcome: Result<T, LoopError>) -> T {
 pub fn run_main<F: Future>(setup: Setup, make: impl FnOnce() -> F) -> F::Output {
     let runner = or_raise(setup.runner());
     lookup::announce_main(runner.event_loop().handle());
-    or_raise(runner.run_and_close(async { make().await }, Location::caller()))
+    let body = async { make().await };
+    if setup.ctrl_c_cancels {
+        return interrupt::run_and_close(runner, body);
+    }
+    or_raise(runner.run_and_close(body, Location::caller()))
 }
 
 #[track_caller]

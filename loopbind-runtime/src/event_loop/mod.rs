@@ -6,6 +6,7 @@ mod embed;
 pub(crate) mod entry;
 mod group;
 mod handle;
+mod interrupt;
 mod lookup;
 mod readiness;
 mod remote;

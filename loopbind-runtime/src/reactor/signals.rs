@@ -132,7 +132,7 @@ impl Reactor {
         let listener = listeners.remove(at);
         let last = listeners.is_empty();
         drop(listeners);
-        if let (true, Some((key, fd))) = (last, ears.place.take()) {
+        if let Some((key, fd)) = last.then(|| ears.place.take()).flatten() {
             self.deregister(fd, key);
         }
         discard(listener);

@@ -23,7 +23,7 @@ pub(crate) use process::{
     CAN_PIN, cores, current_thread, forks, is_main_thread, pin_to_core, watch_forks,
 };
 pub use signal_kind::{SignalError, SignalKind};
-pub(crate) use signals::Listening;
+pub(crate) use signals::{FinalSignal, Listening};
 pub(crate) use socket::{
     AcceptTrouble, ConnectTrouble, accept, accept_trouble, connect_trouble, identity,
     peer_credentials, send, send_vectored, take_error,

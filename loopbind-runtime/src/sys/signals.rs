@@ -20,6 +20,11 @@
 //! signal of a kind for which the child has no listener of its own puts back what was there before
 //! ours, and is raised again. SIG-10.
 //!
+//! # The last signal
+//!
+//! Who is asked to end by a signal is asked once: while a [`FinalSignal`] lives, the second one of its
+//! kind ends the process, in the handler, whatever the loops are doing.
+//!
 //! # What is shared with the handler
 //!
 //! * Counters, and the word that says who listens: atomics.
@@ -57,6 +62,10 @@ struct Slot {
     buried: AtomicBool,
     /// A signal that found the lock held.
     missed: AtomicBool,
+    /// How many have the last signal end the process.
+    enders: PerProcess,
+    /// The count at which it does.
+    last: AtomicU64,
 }
 
 /// A number below 2^32 that counts for the process that wrote it, and as zero for its children.
@@ -86,6 +95,8 @@ impl Slot {
             before: AtomicPtr::new(ptr::null_mut()),
             buried: AtomicBool::new(false),
             missed: AtomicBool::new(false),
+            enders: PerProcess::new(),
+            last: AtomicU64::new(0),
         }
     }
 
@@ -110,7 +121,12 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     let heard = slot.listeners.get() > 0;
     if heard {
         // The count first: who is woken looks at it.
-        slot.count.fetch_add(1, Ordering::SeqCst);
+        let count = slot.count.fetch_add(1, Ordering::SeqCst) + 1;
+        if slot.enders.get() > 0 && count >= slot.last.load(Ordering::SeqCst) {
+            // SAFETY: no preconditions; a handler may call it. The status is the shells' for an end
+            // by this signal.
+            unsafe { libc::_exit(128 + signal) };
+        }
         if let Some(ringer) = ringer() {
             let _ = rustix::io::write(ringer, &1_u64.to_ne_bytes());
         }
@@ -294,10 +310,35 @@ impl Listening {
     /// Hears what comes from here on.
     pub(crate) fn begin(kind: SignalKind) -> io::Result<Self> {
         kind.check()?;
-        let invalid = || SignalError::Invalid { signal: kind.as_raw() };
-        let slot = SLOTS.get(kind.as_raw() as usize).ok_or_else(invalid)?;
+        watch_forks();
+        Self::begin_while(&Changing::begin(), kind)
+    }
+
+    /// The same, and has the second signal end the process; `None` where a signal of this kind would
+    /// do something else than end it now: that is left alone.
+    pub(crate) fn begin_to_end(kind: SignalKind) -> io::Result<Option<(Self, FinalSignal)>> {
+        kind.check()?;
         watch_forks();
         let changing = Changing::begin();
+        let slot = &SLOTS[kind.as_raw() as usize];
+        let now = disposition(kind.as_raw(), None)?;
+        let below = if is_ours(&now) { slot.before() } else { Some(&now) };
+        if below.is_none_or(|action| action.sa_sigaction != libc::SIG_DFL) {
+            return Ok(None);
+        }
+        let listening = Self::begin_while(&changing, kind)?;
+        let begun = listening.heard.get();
+        let enders = slot.enders.get();
+        if enders == 0 {
+            slot.last.store(begun + 2, Ordering::SeqCst);
+        }
+        slot.enders.set(enders + 1);
+        Ok(Some((listening, FinalSignal { kind, begun, forks: forks() })))
+    }
+
+    fn begin_while(changing: &Changing, kind: SignalKind) -> io::Result<Self> {
+        let invalid = || SignalError::Invalid { signal: kind.as_raw() };
+        let slot = SLOTS.get(kind.as_raw() as usize).ok_or_else(invalid)?;
         if RINGER.get() == 0 {
             let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             RINGER.set(made.into_raw_fd() as u32 + 1);
@@ -354,5 +395,44 @@ impl Drop for Listening {
         if listeners == 0 {
             changing.restore(self.kind.as_raw(), slot);
         }
+    }
+}
+
+/// While it lives, the second signal of its kind ends the process, and the first is news.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct FinalSignal {
+    kind: SignalKind,
+    /// The count when it began.
+    begun: u64,
+    forks: u64,
+}
+
+impl FinalSignal {
+    /// Whether the first one came.
+    pub(crate) fn is_near(&self) -> bool {
+        let count = SLOTS[self.kind.as_raw() as usize].count.load(Ordering::SeqCst);
+        self.forks == forks() && count != self.begun
+    }
+
+    /// From now on the first one is the last, unless somebody else wants to hear of it.
+    pub(crate) fn make_next(&self) {
+        let slot = &SLOTS[self.kind.as_raw() as usize];
+        let _changing = Changing::begin();
+        if self.forks == forks() && slot.enders.get() == 1 {
+            slot.last.store(self.begun + 1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for FinalSignal {
+    fn drop(&mut self) {
+        // The parent's, where this process was forked meanwhile.
+        if self.forks != forks() {
+            return;
+        }
+        let slot = &SLOTS[self.kind.as_raw() as usize];
+        let _changing = Changing::begin();
+        slot.enders.set(slot.enders.get() - 1);
     }
 }

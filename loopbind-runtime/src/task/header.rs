@@ -165,6 +165,16 @@ impl TaskRef {
         self.head().has(state::DETACHED)
     }
 
+    /// Whether a request to end would be told to it.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.head().cold.borrow().as_ref().is_some_and(|cold| !cold.listeners.is_empty())
+    }
+
+    /// Whether it was told that it is to end.
+    pub(crate) fn was_told(&self) -> bool {
+        self.head().has(state::TOLD)
+    }
+
     pub(super) fn next_live(&self) -> Option<NonNull<Header>> {
         self.head().next.get()
     }

@@ -1,6 +1,6 @@
-//! `ctrl_c` is not there yet: it is unknown, not ignored.
+//! `host` is not there yet: it is unknown, not ignored.
 
 use loopbind::loop_main;
 
-#[loop_main(ctrl_c = "cancel")]
+#[loop_main(host = "tokio")]
 async fn main() {}

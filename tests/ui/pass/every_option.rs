@@ -21,7 +21,7 @@ const CORE: usize = 0;
 #[cfg(test)]
 const RUNS: u64 = 4;
 
-#[loop_main(builder = EventLoop::builder(), allow_nested_run, crate = ::loopbind, debug = cfg!(debug_assertions), name = NAME)]
+#[loop_main(builder = EventLoop::builder(), allow_nested_run, crate = ::loopbind, debug = cfg!(debug_assertions), ctrl_c = "cancel", name = NAME)]
 async fn main() {
     std::future::ready(()).await;
     start(1).join().expect("it ends");

@@ -1,0 +1,18 @@
+//! ```text
+//! #[loop_main(ctrl_c = "cancel", debug)]
+//! async fn main() {
+//!     work().await;
+//! }
+//! ```
+
+#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+fn main() {
+    async fn __loopbind_body() {
+        work().await;
+    }
+    use ::loopbind::__private as __loopbind;
+    __loopbind::run_main(
+        __loopbind::Setup::new("main").ctrl_c_cancels().debug(true),
+        move || { __loopbind_body() },
+    )
+}

@@ -1,0 +1,2 @@
+//! Forked children and I/O.
+fn main() {}
