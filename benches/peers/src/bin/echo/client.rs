@@ -40,8 +40,8 @@ impl Client {
     pub fn new(server: SocketAddr) -> Client {
         let mut harness = TcpStream::connect(server).expect("a server");
         // Only once the server has it is it sure to be the first.
-        harness.write_all(&[0; QUESTION]).expect("a server");
-        harness.read_exact(&mut [0; QUESTION]).expect("a server");
+        harness.write_all(&[0]).expect("a server");
+        harness.read_exact(&mut [0]).expect("a server");
         Client { server, harness }
     }
 
@@ -71,75 +71,20 @@ impl Client {
     }
 
     /// Keeps one request in flight on each of `connections`.
-    pub fn echo(&mut self, connections: usize, until: Until) -> Sample {
+    pub fn echo(&mut self, connections: usize, length: Duration) -> Sample {
         let streams = self.connect(connections);
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
-        for (key, stream) in streams.iter().enumerate() {
-            let flags = EventFlags::IN | EventFlags::ET;
-            epoll::add(&epoll, stream, EventData::new_u64(key as u64), flags).expect("a place");
-        }
-        let request = |stream: &TcpStream| {
-            let sent = rustix::net::send(stream.as_fd(), &[2; MESSAGE], SendFlags::NOSIGNAL);
-            assert_eq!(sent, Ok(MESSAGE), "so little always fits");
-        };
-
         let cpu_before = self.server_cpu();
-        let began = Instant::now();
-        let mut missing = vec![MESSAGE; connections];
-        let (mut sent, mut answered, mut in_time) = (0, 0, 0);
-        let mut took = None;
-        for stream in &streams {
-            request(stream);
-            sent += 1;
-        }
-        let mut events = Vec::with_capacity(1024);
-        let mut answer = [0; 4 * MESSAGE];
-        while answered < sent {
-            events.clear();
-            epoll::wait(&epoll, spare_capacity(&mut events), None).expect("events");
-            for event in &events {
-                let key = event.data.u64() as usize;
-                let flags = RecvFlags::DONTWAIT;
-                let (count, _) = rustix::net::recv(&streams[key], &mut answer[..], flags)
-                    .expect("an edge comes with bytes");
-                assert_ne!(count, 0, "the server hung up");
-                missing[key] -= count;
-                if missing[key] > 0 {
-                    continue;
-                }
-                missing[key] = MESSAGE;
-                answered += 1;
-                let more = match until {
-                    Until::Over(_) => took.is_none(),
-                    Until::Done(requests) => sent < requests,
-                };
-                if more {
-                    request(&streams[key]);
-                    sent += 1;
-                }
-            }
-            let now = began.elapsed();
-            if took.is_none() && matches!(until, Until::Over(limit) if now >= limit) {
-                (took, in_time) = (Some(now), answered);
-            }
-        }
-        let took = took.unwrap_or_else(|| {
-            in_time = answered;
-            began.elapsed()
-        });
+        let exchanged = exchange(&streams, Until::Over(length));
         let cpu = self.server_cpu() - cpu_before;
-        Sample { rate: in_time as f64 / took.as_secs_f64(), cpu: cpu as f64 / answered as f64 }
+        Sample { rate: exchanged.rate, cpu: cpu as f64 / exchanged.answered as f64 }
     }
 
     /// Connects, hangs up, and waits until the server has, too; some connections at a time.
-    pub fn accept(&mut self, until: Until) -> Sample {
+    pub fn accept(&mut self, length: Duration) -> Sample {
         let cpu_before = self.server_cpu();
         let began = Instant::now();
         let mut accepted = 0;
-        while match until {
-            Until::Over(limit) => began.elapsed() < limit,
-            Until::Done(connections) => accepted < connections,
-        } {
+        while began.elapsed() < length {
             let connect = || {
                 let stream = TcpStream::connect(self.server).expect("a server");
                 stream.shutdown(Shutdown::Write).expect("a connection");
@@ -156,4 +101,67 @@ impl Client {
         let cpu = self.server_cpu() - cpu_before;
         Sample { rate: accepted as f64 / took.as_secs_f64(), cpu: cpu as f64 / accepted as f64 }
     }
+}
+
+pub struct Exchanged {
+    rate: f64,
+    answered: usize,
+}
+
+/// Keeps one request in flight on each of `streams`.
+pub fn exchange(streams: &[TcpStream], until: Until) -> Exchanged {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    for (key, stream) in streams.iter().enumerate() {
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, stream, EventData::new_u64(key as u64), flags).expect("a place");
+    }
+    let request = |stream: &TcpStream| {
+        let sent = rustix::net::send(stream.as_fd(), &[2; MESSAGE], SendFlags::NOSIGNAL);
+        assert_eq!(sent, Ok(MESSAGE), "so little always fits");
+    };
+
+    let began = Instant::now();
+    let mut missing = vec![MESSAGE; streams.len()];
+    let (mut sent, mut answered, mut in_time) = (0, 0, 0);
+    let mut took = None;
+    for stream in streams {
+        request(stream);
+        sent += 1;
+    }
+    let mut events = Vec::with_capacity(1024);
+    let mut answer = [0; 4 * MESSAGE];
+    while answered < sent {
+        events.clear();
+        epoll::wait(&epoll, spare_capacity(&mut events), None).expect("events");
+        for event in &events {
+            let key = event.data.u64() as usize;
+            let flags = RecvFlags::DONTWAIT;
+            let (count, _) = rustix::net::recv(&streams[key], &mut answer[..], flags)
+                .expect("an edge comes with bytes");
+            assert_ne!(count, 0, "the server hung up");
+            missing[key] -= count;
+            if missing[key] > 0 {
+                continue;
+            }
+            missing[key] = MESSAGE;
+            answered += 1;
+            let more = match until {
+                Until::Over(_) => took.is_none(),
+                Until::Done(requests) => sent < requests,
+            };
+            if more {
+                request(&streams[key]);
+                sent += 1;
+            }
+        }
+        let now = began.elapsed();
+        if took.is_none() && matches!(until, Until::Over(limit) if now >= limit) {
+            (took, in_time) = (Some(now), answered);
+        }
+    }
+    let took = took.unwrap_or_else(|| {
+        in_time = answered;
+        began.elapsed()
+    });
+    Exchanged { rate: in_time as f64 / took.as_secs_f64(), answered }
 }

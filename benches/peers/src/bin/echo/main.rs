@@ -26,7 +26,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, thread};
 
-use client::{Client, Sample, Until};
+use client::{Client, Sample, Until, exchange};
 use server::Server;
 use table::{Better, Row};
 
@@ -50,7 +50,7 @@ fn main() {
             let requests = requests.parse().expect("a number");
             let connections = connections.parse().expect("a number");
             beside(find(server), |client| {
-                client.echo(connections, Until::Done(requests));
+                exchange(&client.connect(connections), Until::Done(requests));
             });
         }
         ["serve", server] => {
@@ -109,11 +109,10 @@ fn compare(rounds: usize) {
             // Each round begins with another one: nobody always runs behind the same neighbour.
             for step in 0..servers.len() {
                 let which = (round + step) % servers.len();
-                let until = Until::Over(LENGTH);
                 let Sample { rate, cpu } =
                     beside(servers[which], |client| match CONNECTIONS.get(measured) {
-                        Some(&connections) => client.echo(connections, until),
-                        None => client.accept(until),
+                        Some(&connections) => client.echo(connections, LENGTH),
+                        None => client.accept(LENGTH),
                     });
                 if round > 0 {
                     rows[2 * measured].figures[which].push(rate);

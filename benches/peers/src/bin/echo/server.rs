@@ -51,8 +51,11 @@ fn serve<R: Runtime>(listener: TcpListener) {
     });
 }
 
-/// What this thread has had of a processor, in nanoseconds.
+/// What this thread has had of a processor, in nanoseconds, if that was the question.
 fn tell_time(answer: &mut [u8]) {
+    if answer.len() != QUESTION {
+        return;
+    }
     let now = clock_gettime(ClockId::ThreadCPUTime);
     let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     answer.copy_from_slice(&now.to_ne_bytes());
@@ -99,7 +102,7 @@ fn bare(listener: TcpListener) {
                     }
                 };
                 if harness == Some(key) {
-                    tell_time(&mut buffer[..QUESTION]);
+                    tell_time(&mut buffer[..count]);
                 }
                 let sent = rustix::net::send(stream, &buffer[..count], SendFlags::NOSIGNAL);
                 assert_eq!(sent, Ok(count), "so little always fits");
