@@ -55,7 +55,8 @@ async fn a_pair_talks_both_ways_and_hears_the_end() -> io::Result<()> {
     let mut heard = Vec::new();
     right.read_to_end(&mut heard).await?;
     assert!(heard == block);
-    right.write_vectored(&[IoSlice::new(b"than"), IoSlice::new(b"ks")]).await?;
+    let words = [IoSlice::new(b"than"), IoSlice::new(b"ks")];
+    assert_eq!(right.write_vectored(&words).await?, 6);
     right.shutdown(Shutdown::Write)?;
     assert_eq!(writing.await.unwrap()?, "thanks");
     assert_eq!(right.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
