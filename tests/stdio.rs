@@ -1,0 +1,232 @@
+//! The standard streams: awaited, and never in the way of a program's end.
+//!
+//! They are the process's: each case has one of its own, with pipes of the test's.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use futures::future::join;
+use futures::io::{AsyncBufReadExt, BufReader};
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, poll};
+use loopbind::{io, run, spawn, timeout, yield_now};
+
+mod support;
+
+const CASE: &str = "LOOPBIND_STDIO_CASE";
+
+/// Begins `body` in a process of its own, whose standard streams are pipes. `None`: this is it, and
+/// `body` has run.
+fn begin(test: &str, body: impl FnOnce()) -> Option<Child> {
+    if std::env::var_os(CASE).is_some_and(|case| case == test) {
+        support::limit_lifetime();
+        body();
+        return None;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CASE, test);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command.spawn().unwrap())
+}
+
+/// What a child wrote and how it ended.
+#[track_caller]
+fn end(mut child: Child) -> (ExitStatus, String) {
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{said}", support::said(&output));
+    (output.status, said)
+}
+
+/// Line by line, each as it comes; then the end.
+#[test]
+fn lines_come_as_they_are_typed() {
+    let child = begin("lines_come_as_they_are_typed", || {
+        run(async {
+            let mut lines = BufReader::new(io::stdin()).lines();
+            let mut stdout = io::stdout();
+            while let Some(line) = lines.next().await {
+                stdout.write_all(format!("<{}>\n", line.unwrap()).as_bytes()).await.unwrap();
+                stdout.flush().await.unwrap();
+            }
+            stdout.write_all(b"over\n").await.unwrap();
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut input = child.stdin.take().unwrap();
+    let mut said = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    for word in ["one", "two"] {
+        input.write_all(format!("{word}\n").as_bytes()).unwrap();
+        // Libtest's own lines come first.
+        let echo = format!("<{word}>");
+        assert!(said.by_ref().any(|line| line.unwrap().ends_with(&echo)), "{word}");
+    }
+    drop(input);
+    assert!(said.any(|line| line.unwrap() == "over"));
+    assert!(child.wait().unwrap().success());
+}
+
+/// A read that nobody answers, given up: the program ends all the same, though its input stays open.
+#[test]
+fn an_unanswered_read_keeps_no_program_from_ending() {
+    let child = begin("an_unanswered_read_keeps_no_program_from_ending", || {
+        run(async {
+            let mut stdin = io::stdin();
+            let waited = timeout(Duration::from_millis(1), stdin.read(&mut [0; 8])).await;
+            assert!(waited.is_err());
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let input = child.stdin.take();
+    end(child);
+    drop(input);
+}
+
+/// What a read that was given up had asked for goes to the next; so does what std reads not.
+#[test]
+fn given_up_then_asked_again_nothing_is_lost() {
+    let child = begin("given_up_then_asked_again_nothing_is_lost", || {
+        run(async {
+            let mut first = [0; 2];
+            {
+                let mut stdin = io::stdin();
+                assert!(poll!(stdin.read(&mut first)).is_pending());
+            }
+            io::stdout().write_all(b"ready\n").await.unwrap();
+            io::stdin().read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"ab");
+            let mut rest = String::new();
+            io::stdin().read_to_string(&mut rest).await.unwrap();
+            assert_eq!(rest, "cdef");
+            assert_eq!(io::stdin().read(&mut first).await.unwrap(), 0, "the end, again");
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut input = child.stdin.take().unwrap();
+    let mut said = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while !text.ends_with("ready\n") {
+        let mut byte = [0];
+        said.read_exact(&mut byte).unwrap();
+        text.push(char::from(byte[0]));
+    }
+    input.write_all(b"abcdef").unwrap();
+    drop(input);
+    said.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+}
+
+/// Nothing that was taken is lost at the end, flushed or not, whatever becomes of the handle; and it
+/// comes out in the order in which it was given, from whatever handle.
+#[test]
+fn unflushed_then_ended_and_all_is_out() {
+    let child = begin("unflushed_then_ended_and_all_is_out", || {
+        run(async {
+            println!("printed");
+            for word in ["a", "b", "c", "d"] {
+                io::stdout().write_all(word.as_bytes()).await.unwrap();
+            }
+            let mut kept = io::stdout();
+            kept.write_all(b"e").await.unwrap();
+            let waiting = spawn(async move {
+                kept.flush().await.unwrap();
+                std::future::pending::<()>().await
+            });
+            yield_now().await;
+            io::stdout().write_all(b"f\n").await.unwrap();
+            waiting.cancel();
+        })
+        .unwrap();
+    });
+    let Some(child) = child else { return };
+    assert!(end(child).1.contains("printed\nabcdef\n"));
+}
+
+/// A reader that reads slowly makes who writes wait, and nobody else.
+#[test]
+fn a_slow_reader_holds_up_the_writer_only() {
+    const SIZE: usize = 1 << 20;
+    let child = begin("a_slow_reader_holds_up_the_writer_only", || {
+        run(async {
+            let mut errors = io::stderr();
+            let mut out = io::stdout();
+            let writing = async {
+                out.write_all(&vec![b'x'; SIZE]).await.unwrap();
+                out.flush().await.unwrap();
+            };
+            let alive = async {
+                // The other end reads the output only after it has read this.
+                loopbind::sleep(Duration::from_millis(1)).await;
+                errors.write_all(b"alive\n").await.unwrap();
+                errors.close().await.unwrap();
+            };
+            join(writing, alive).await;
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut said = [0; 6];
+    child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"alive\n");
+    let (_, out) = end(child);
+    assert_eq!(out.matches('x').count(), SIZE);
+}
+
+/// Other processes have the same description open: it stays as it was.
+#[test]
+fn the_streams_stay_blocking() {
+    let child = begin("the_streams_stay_blocking", || {
+        run(async {
+            let mut stdin = io::stdin();
+            assert!(poll!(stdin.read(&mut [0; 1])).is_pending());
+            io::stdout().write_all(b"x\n").await.unwrap();
+            for number in [0, 1, 2] {
+                // SAFETY: asks only.
+                let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+                assert_eq!(flags & libc::O_NONBLOCK, 0, "{number}");
+            }
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let input = child.stdin.take();
+    end(child);
+    drop(input);
+}
+
+/// A reader that is gone is an error of the next call, as a write's is; the program lives on.
+#[test]
+fn a_reader_that_is_gone_is_an_error() {
+    let child = begin("a_reader_that_is_gone_is_an_error", || {
+        run(async {
+            assert_eq!(io::stdin().read(&mut [0; 1]).await.unwrap(), 0);
+            let mut errors = io::stderr();
+            let refused = loop {
+                match errors.write(b"is anybody there?").await {
+                    Ok(_) => yield_now().await,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    end(child);
+}
+
+/// Outside of a run writing is an error, and nothing is taken.
+#[test]
+fn without_a_loop_nothing_is_taken() {
+    let refused = futures::executor::block_on(io::stdout().write(b"never")).unwrap_err();
+    assert_eq!(refused.to_string(), "no running event loop");
+    assert_eq!(futures::executor::block_on(io::stderr().write(b"")).unwrap(), 0);
+}
