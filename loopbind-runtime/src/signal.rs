@@ -40,8 +40,7 @@ pub use crate::sys::{SignalError, SignalKind};
 ///
 /// run(async {
 ///     let mut hangups = signal(SignalKind::hangup())?;
-///     let me = std::process::id().to_string();
-///     std::process::Command::new("kill").args(["-HUP", &me]).status()?;
+///     std::process::Command::new("sh").args(["-c", "kill -HUP $PPID"]).status()?;
 ///     hangups.recv().await; // read the configuration again
 ///     Ok::<(), std::io::Error>(())
 /// })??;

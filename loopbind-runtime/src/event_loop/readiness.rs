@@ -75,8 +75,7 @@ impl EventLoop {
     /// let event_loop = EventLoop::new()?;
     /// let stop = event_loop.clone();
     /// event_loop.add_signal_handler(SignalKind::user_defined1(), move || stop.stop())?;
-    /// let me = std::process::id().to_string();
-    /// std::process::Command::new("kill").args(["-USR1", &me]).status()?;
+    /// std::process::Command::new("sh").args(["-c", "kill -USR1 $PPID"]).status()?;
     /// event_loop.run_forever()?; // until the signal stops it
     /// assert!(event_loop.remove_signal_handler(SignalKind::user_defined1()));
     /// # Ok::<(), std::io::Error>(())

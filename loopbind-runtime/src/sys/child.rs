@@ -25,10 +25,10 @@ pub(crate) enum ChildName<'a> {
 }
 
 impl ChildName<'_> {
-    fn to_wait(&self) -> io::Result<WaitId<'_>> {
-        Ok(match self {
-            ChildName::Descriptor(fd) => WaitId::PidFd(*fd),
-            ChildName::Number(number) => WaitId::Pid(pid(*number)?),
+    fn wait_id(&self) -> io::Result<WaitId<'_>> {
+        Ok(match *self {
+            ChildName::Descriptor(fd) => WaitId::PidFd(fd),
+            ChildName::Number(number) => WaitId::Pid(pid(number)?),
         })
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn open_child(number: u32) -> io::Result<OwnedFd> {
 /// [`is_no_child`] where somebody else has reaped it.
 pub(crate) fn reap(child: ChildName<'_>) -> io::Result<Option<ExitStatus>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    let Some(status) = waitid(child.to_wait()?, options)? else { return Ok(None) };
+    let Some(status) = waitid(child.wait_id()?, options)? else { return Ok(None) };
     let code = status.exit_status();
     let signal = status.terminating_signal();
     Ok(match (code, signal) {
