@@ -47,6 +47,9 @@
 //! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
 //! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
 //! | block without blocking the loop | [`spawn_blocking`] |
+//! | await a descriptor, or the standard streams | [`Async`], [`EventLoop::add_reader`], [`io`] |
+//! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
+//! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`] |
 //! | test | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //!
