@@ -162,7 +162,8 @@ fn readiness_is_asked_for_each_time() {
         let (left, right) = (Async::new(left).unwrap(), Async::new(right).unwrap());
         left.writable().await.unwrap();
         assert!(poll!(Box::pin(left.readable())).is_pending());
-        (&*right.get_ref()).write_all(b"x").unwrap();
+        let mut inner = right.get_ref();
+        inner.write_all(b"x").unwrap();
         left.readable().await.unwrap();
         left.readable().await.unwrap();
         assert_eq!(left.get_ref().read(&mut [0; 4]).unwrap(), 1);

@@ -247,7 +247,9 @@ fn a_cancelled_wait_leaves_the_child() {
         let waiting = spawn({
             let child = Rc::clone(&child);
             #[allow(clippy::await_holding_refcell_ref)] // Nobody else borrows it meanwhile.
-            async move { child.borrow_mut().wait().await }
+            async move {
+                child.borrow_mut().wait().await
+            }
         });
         yield_now().await;
         waiting.cancel();
@@ -469,10 +471,8 @@ fn reaped_by_somebody_else_is_an_error() {
         drop(child.stdin.take());
         let pid = child.id();
         // SAFETY: a child's number, and no room for its status.
-        assert_eq!(
-            unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) },
-            i32::try_from(pid).unwrap()
-        );
+        let taken = unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
+        assert_eq!(taken, pid as i32);
         let error = child.wait().await.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -16,7 +16,7 @@ use futures::{StreamExt, poll};
 use loopbind::signal::{SignalError, SignalKind, ctrl_c, signal};
 use loopbind::{EventLoop, run, spawn, yield_now};
 
-use support::{Trace, in_child, in_good_child, panic_of, turn};
+use support::{Trace, in_child, in_good_child, panic_of, take_descriptors_but, turn};
 
 mod support;
 
@@ -332,7 +332,9 @@ fn what_cannot_be_caught_is_refused_by_name() {
     for number in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL] {
         assert_eq!(
             text(number),
-            format!("sig {number} says that the program itself is at fault: it cannot be waited for")
+            format!(
+                "sig {number} says that the program itself is at fault: it cannot be waited for"
+            )
         );
     }
 }
@@ -597,6 +599,21 @@ fn listeners_come_and_go_in_a_storm() {
         storm.join().unwrap();
         assert_eq!(disposition(kind), libc::SIG_DFL);
         assert_eq!(descriptors(), before);
+    });
+}
+
+/// No descriptor left for the first listener: the system's error, and the signal is as it was.
+#[test]
+fn without_a_descriptor_listening_is_refused() {
+    in_good_child("without_a_descriptor_listening_is_refused", || {
+        let event_loop = EventLoop::new().unwrap();
+        let taken = take_descriptors_but(0);
+        let refused = signal(USR1).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EMFILE));
+        assert!(event_loop.add_signal_handler(USR1, || {}).is_err());
+        drop(taken);
+        assert_eq!(disposition(USR1), libc::SIG_DFL);
+        event_loop.add_signal_handler(USR1, || {}).unwrap();
     });
 }
 
