@@ -234,6 +234,28 @@ async fn clients_aborted_and_their_handlers_dropped_in_order() -> io::Result<()>
     Ok(())
 }
 
+/// What a handler shared its connection with loses it, too.
+#[loop_test(timeout = "30s")]
+async fn a_connection_aborted_under_somebody_else() -> io::Result<()> {
+    let kept = Rc::new(RefCell::new(None));
+    let keep = Rc::clone(&kept);
+    let server = start_server(ANY, move |stream: TcpStream, _| {
+        keep.replace(Some(stream.clone()));
+        pending()
+    })
+    .await?;
+    let mut client = connect(&server).await;
+    while kept.borrow().is_none() {
+        yield_now().await;
+    }
+    let mut kept = kept.take().unwrap();
+    server.abort_clients();
+    assert_eq!(client.read(&mut [0; 8]).await?, 0);
+    assert_eq!(kept.read(&mut [0; 8]).await?, 0);
+    assert_eq!(server.shut_down(Duration::from_secs(20)).await, 0);
+    Ok(())
+}
+
 /// SRV-05: a panic, wherever it is, is reported and ends its own connection.
 #[loop_test(timeout = "30s")]
 async fn a_handler_panics_and_the_others_go_on() -> io::Result<()> {
@@ -409,6 +431,31 @@ async fn listens_on_all_addresses_or_on_none() -> io::Result<()> {
     exchange(&mut connect(&server).await, b"x").await?;
     assert_eq!(server.shut_down(Duration::from_secs(20)).await, 0);
     Ok(())
+}
+
+/// One port for both families: each has its own socket.
+#[loop_test(timeout = "30s")]
+async fn listens_on_one_port_for_both_families() -> io::Result<()> {
+    if TcpListener::bind("[::1]:0").await.is_err() {
+        eprintln!("no IPv6 here");
+        return Ok(());
+    }
+    for _ in 0..20 {
+        let free = std::net::TcpListener::bind("[::]:0")?.local_addr()?.port();
+        let any = |host: &str| SocketAddr::new(host.parse().unwrap(), free);
+        match start_server([any("::"), any("0.0.0.0")], echo).await {
+            Ok(server) => {
+                for address in [any("::1"), any("127.0.0.1")] {
+                    exchange(&mut TcpStream::connect(address).await?, b"x").await?;
+                }
+                server.shut_down(Duration::from_secs(20)).await;
+                return Ok(());
+            }
+            // Somebody was faster.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse),
+        }
+    }
+    panic!("no port was free for both");
 }
 
 /// Servers are started where their tasks run: outside of runs it is an error, and nothing listens.
