@@ -5,14 +5,13 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::LoopError;
 use crate::engine::Engine;
-use crate::reactor::{Direction, Reactor, Source};
+use crate::reactor::{Direction, Source};
 use crate::sys;
 
 /// Any descriptor, awaited on the loop that polls it: pipes, terminals, timers, inotify, sockets of
@@ -148,7 +147,12 @@ impl<T: AsFd> Async<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let inner = self.get_ref();
-        self.source.poll_io(running_reactor, inner.as_fd(), direction, cx, || op(inner))
+        let settle = || {
+            // On the loop that polls.
+            Engine::with_running(|engine| self.source.settle_on(&engine.reactor, inner.as_fd()))
+                .unwrap_or_else(|| Err(LoopError::NoRunningLoop.into()))
+        };
+        self.source.poll_io(settle, direction, cx, || op(inner))
     }
 
     /// A read of a stream socket filled less than its buffer: the next would block.
@@ -165,12 +169,6 @@ impl<T: AsFd> Async<T> {
 
 // Nothing in it is pinned: what is inside is reached by reference only.
 impl<T: AsFd> Unpin for Async<T> {}
-
-/// The reactor of the loop that polls.
-fn running_reactor() -> io::Result<Rc<Reactor>> {
-    Engine::with_running(|engine| Rc::clone(&engine.reactor))
-        .ok_or_else(|| LoopError::NoRunningLoop.into())
-}
 
 impl<T: AsFd> Drop for Async<T> {
     fn drop(&mut self) {

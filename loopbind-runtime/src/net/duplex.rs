@@ -94,7 +94,7 @@ where
             return Poll::Ready(Ok(0));
         }
         let read = ready!(
-            self.io.poll_io(Direction::Read, cx, |mut socket| Read::read(&mut socket, buffer))
+            self.io.poll_io(Direction::Read, cx, |socket| sys::receive(socket.as_fd(), buffer))
         );
         Poll::Ready(read.inspect(|&count| self.came(count, buffer.len())))
     }

@@ -8,6 +8,7 @@
 mod callback;
 mod signals;
 mod source;
+mod waiters;
 mod watch;
 
 use std::cell::{Cell, RefCell};

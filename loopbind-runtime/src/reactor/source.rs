@@ -11,14 +11,11 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::waiters::Waiters;
 use super::{Key, Reactor, Tenant};
 use crate::panic::caught;
 use crate::sys::{Event, Interest};
 use crate::task::{ExceptionContext, LocalHome, is_spent};
-
-/// Wakers kept for a direction. More than that are tasks that wait no longer: all are woken, and who
-/// still waits comes again.
-const MOST_WAITERS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -45,7 +42,7 @@ pub(super) struct SourceState {
 struct Side {
     /// The last try said `WouldBlock`, and nothing came since.
     exhausted: Cell<bool>,
-    waiters: RefCell<Vec<Waker>>,
+    waiters: RefCell<Waiters>,
 }
 
 impl Side {
@@ -53,29 +50,24 @@ impl Side {
         self.exhausted.set(false);
         // Out first: wakers are user code.
         let waiters = self.waiters.take();
-        for waker in waiters {
+        waiters.drain(|waker| {
             let woken = caught(move || waker.wake());
             if let (Err(payload), Some(home)) = (woken, home) {
                 let context = ExceptionContext::panicked("exception in a waker", payload);
                 home.local().report(context);
             }
-        }
+        });
     }
 
     fn wait(&self, waker: &Waker) {
         if self.waiters.borrow().iter().any(|known| known.will_wake(waker)) {
             return;
         }
+        // Cloned before the borrow, and woken after it.
         let waker = waker.clone();
-        let surplus = {
-            let mut waiters = self.waiters.borrow_mut();
-            let surplus =
-                if waiters.len() < MOST_WAITERS { Vec::new() } else { waiters.split_off(0) };
-            waiters.push(waker);
-            surplus
-        };
-        for waker in surplus {
-            waker.wake();
+        let surplus = self.waiters.borrow_mut().push(waker);
+        if let Some(surplus) = surplus {
+            surplus.drain(Waker::wake);
         }
     }
 
@@ -116,11 +108,11 @@ impl SourceState {
 }
 
 impl Source {
-    /// Tries `op`, and where it would block leaves `cx` to be woken when it may not.
+    /// Tries `op`, and where it would block leaves `cx` to be woken when it may not; `settle` has it
+    /// [settle on](Source::settle_on) the loop that runs.
     pub(crate) fn poll_io<R>(
         &self,
-        reactor: impl FnOnce() -> io::Result<Rc<Reactor>>,
-        fd: BorrowedFd<'_>,
+        settle: impl FnOnce() -> io::Result<()>,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
@@ -133,7 +125,7 @@ impl Source {
                 done => return Poll::Ready(done),
             }
         }
-        match reactor().and_then(|reactor| self.settle_on(&reactor, fd)) {
+        match settle() {
             Ok(()) => {
                 side.wait(cx.waker());
                 Poll::Pending
@@ -155,12 +147,19 @@ impl Source {
     }
 
     /// Registered on `reactor` from here on, and nowhere else.
-    fn settle_on(&self, reactor: &Rc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[inline]
+    pub(crate) fn settle_on(&self, reactor: &Rc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<()> {
+        match &*self.state.place.borrow() {
+            Some((known, _)) if Rc::ptr_eq(known, reactor) => return Ok(()),
+            _ => {}
+        }
+        self.move_to(reactor, fd)
+    }
+
+    #[cold]
+    fn move_to(&self, reactor: &Rc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<()> {
         let place = self.state.place.borrow().clone();
         if let Some((known, key)) = place {
-            if Rc::ptr_eq(&known, reactor) {
-                return Ok(());
-            }
             if known.is_inherited() {
                 // Who waited is the parent's. Forgotten, not dropped.
                 for side in [&self.state.read, &self.state.write] {
