@@ -214,10 +214,7 @@ fn given_to_a_closed_or_closing_loop_never_begins() {
     let guard = on_drop(move || {
         let work = same.run_in_executor(move || flag.store(true, Ordering::SeqCst));
         let outcome = work.now_or_never();
-        settled.store(
-            matches!(outcome, Some(Err(TaskError::LoopClosed))),
-            Ordering::SeqCst,
-        );
+        settled.store(matches!(outcome, Some(Err(TaskError::LoopClosed))), Ordering::SeqCst);
     });
     event_loop.call_soon(move || drop(guard));
     event_loop.close().unwrap();

@@ -94,7 +94,9 @@ fn asked_after_the_end_returns_false_and_changes_nothing() {
     let mut panicked = event_loop.create_task(async { panic!("mine") });
     cancelled.cancel();
     turn(&event_loop);
-    assert!(![value.cancel(), value.abort(), cancelled.cancel(), panicked.cancel()].contains(&true));
+    assert!(
+        ![value.cancel(), value.abort(), cancelled.cancel(), panicked.cancel()].contains(&true)
+    );
     turn(&event_loop);
     assert_eq!(value.try_result().unwrap().unwrap(), 7);
     assert!(is_cancelled(&mut cancelled));
@@ -896,7 +898,11 @@ fn a_listener_that_outlives_its_task_is_harmless() {
             Poll::Ready(())
         }));
         turn(&event_loop);
-        if told { task.cancel() } else { task.abort() };
+        if told {
+            task.cancel()
+        } else {
+            task.abort()
+        };
         turn(&event_loop);
         assert!(task.is_finished());
         drop(listener);

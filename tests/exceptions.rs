@@ -84,10 +84,7 @@ fn the_default_handler_writes_the_message_and_a_line_for_each_thing_known() {
     assert_eq!(lines[..2], ["loopbind: Task exception was never retrieved", "panic: mine"]);
     assert!(lines[2].starts_with("task: 'worker' (Task-"), "{}", lines[2]);
     assert!(lines[2].contains(", finished, spawned at tests/exceptions.rs:"), "{}", lines[2]);
-    assert_eq!(
-        lines[3..],
-        ["loopbind: Unhandled exception in event loop", "loopbind: by hand"]
-    );
+    assert_eq!(lines[3..], ["loopbind: Unhandled exception in event loop", "loopbind: by hand"]);
 }
 
 /// EXH-04: a handler that panics: the default handler says so, with what it was called for, and the
@@ -219,7 +216,8 @@ fn the_environment_turns_debug_on_and_a_builder_overrules_it() {
     for (value, expected) in [("1", true), ("yes", true), ("0", false), ("", false)] {
         // The parent's value is the child's to read; the child knows what to expect from it.
         let child = in_child_under(name, &[("LOOPBIND_DEBUG", value)], || {
-            let on = std::env::var("LOOPBIND_DEBUG").is_ok_and(|value| !["", "0"].contains(&&*value));
+            let on =
+                std::env::var("LOOPBIND_DEBUG").is_ok_and(|value| !["", "0"].contains(&&*value));
             assert_eq!(EventLoop::new().unwrap().get_debug(), on);
             let overruled = EventLoop::builder().debug(!on).build().unwrap();
             assert_eq!(overruled.get_debug(), !on);
@@ -259,11 +257,8 @@ fn slow_steps_are_reported_in_debug_mode_only() {
             let began = std::time::Instant::now();
             while began.elapsed() < slow {}
         };
-        let event_loop = EventLoop::builder()
-            .debug(true)
-            .slow_callback_duration(slow)
-            .build()
-            .unwrap();
+        let event_loop =
+            EventLoop::builder().debug(true).slow_callback_duration(slow).build().unwrap();
         event_loop.call_soon(work);
         event_loop.task_builder().name("slow").spawn(async move { work() }).detach();
         turn(&event_loop);

@@ -300,9 +300,7 @@ fn a_seed_is_an_order_and_batches_stay_batches() {
 }
 
 /// How many turns after `open` the task is done.
-fn latency<T: 'static>(
-    make: impl FnOnce(oneshot::Receiver<()>) -> Task<T> + 'static,
-) -> usize {
+fn latency<T: 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> Task<T> + 'static) -> usize {
     let event_loop = virtual_loop();
     let (sender, receiver) = oneshot::channel();
     let made: Rc<RefCell<Option<Task<T>>>> = Rc::default();

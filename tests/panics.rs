@@ -40,7 +40,10 @@ impl<T, P: FnMut(&mut Context<'_>) -> Poll<T>> Future for Explosive<P> {
     }
 }
 
-fn explosive<T, P: FnMut(&mut Context<'_>) -> Poll<T>>(text: &'static str, poll: P) -> Explosive<P> {
+fn explosive<T, P: FnMut(&mut Context<'_>) -> Poll<T>>(
+    text: &'static str,
+    poll: P,
+) -> Explosive<P> {
     Explosive { poll, _bomb: Bomb(text) }
 }
 

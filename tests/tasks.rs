@@ -386,7 +386,9 @@ fn callbacks_and_waiter_are_told_in_the_order_in_which_they_came() {
                 let (shared, log) = (Rc::clone(&shared), trace.clone());
                 event_loop
                     .create_task(async move {
-                        poll_fn(|cx| Pin::new(&mut *shared.borrow_mut()).poll(cx)).await.unwrap()?;
+                        poll_fn(|cx| Pin::new(&mut *shared.borrow_mut()).poll(cx))
+                            .await
+                            .unwrap()?;
                         log.note("waiter");
                         Ok::<(), oneshot::Canceled>(())
                     })
@@ -926,7 +928,8 @@ fn a_task_joined_in_a_select_loop_survives_the_rounds() {
 #[test]
 fn futures_unordered_gives_outcomes_in_order_of_completion() {
     let order = run(async {
-        let tasks: FuturesUnordered<_> = [3, 1, 2].map(|n| spawn(after(n, n))).into_iter().collect();
+        let tasks: FuturesUnordered<_> =
+            [3, 1, 2].map(|n| spawn(after(n, n))).into_iter().collect();
         tasks.map(Result::unwrap).collect::<Vec<_>>().await
     });
     assert_eq!(order, [1, 2, 3]);
@@ -936,7 +939,8 @@ fn futures_unordered_gives_outcomes_in_order_of_completion() {
 #[test]
 fn the_next_of_futures_unordered_may_time_out_and_the_unfinished_run_on() {
     run(async {
-        let mut tasks: FuturesUnordered<_> = [1, 9].map(|n| spawn(after(n, n))).into_iter().collect();
+        let mut tasks: FuturesUnordered<_> =
+            [1, 9].map(|n| spawn(after(n, n))).into_iter().collect();
         assert_eq!(timeout(2 * SECOND, tasks.next()).await.unwrap().unwrap().unwrap(), 1);
         assert!(timeout(SECOND, tasks.next()).await.is_err());
         assert_eq!(tasks.next().await.unwrap().unwrap(), 9);

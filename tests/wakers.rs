@@ -232,7 +232,8 @@ fn woken_on_its_own_thread_between_runs_is_polled_by_the_next() {
 /// Woken while another loop of the same thread runs: polled on its own loop, when that runs.
 #[test]
 fn woken_inside_another_loops_run_is_polled_on_its_own() {
-    let (ours, theirs, trace) = (EventLoop::new().unwrap(), EventLoop::new().unwrap(), Trace::new());
+    let (ours, theirs, trace) =
+        (EventLoop::new().unwrap(), EventLoop::new().unwrap(), Trace::new());
     let slot = Slot::default();
     let task = ours.create_task(noting(&slot, &trace, 2));
     turn(&ours);
@@ -271,7 +272,11 @@ fn a_late_wake_of_one_main_future_never_reaches_the_next() {
         assert_eq!(polls.get(), 1);
         // In the middle of a run, too.
         event_loop.call_soon(move || {
-            if elsewhere { use_elsewhere(waker) } else { waker.wake() }
+            if elsewhere {
+                use_elsewhere(waker)
+            } else {
+                waker.wake()
+            }
             let stop = later.clone();
             later.call_soon(move || {
                 let last = stop.clone();
@@ -447,7 +452,11 @@ fn what_was_written_before_a_wake_is_seen_and_no_wake_is_lost() {
                 let waker = wakers.recv().unwrap();
                 for word in 1..=ROUNDS {
                     words[i].store(word, Ordering::Relaxed);
-                    if word % 2 == 0 { waker.wake_by_ref() } else { waker.clone().wake() }
+                    if word % 2 == 0 {
+                        waker.wake_by_ref()
+                    } else {
+                        waker.clone().wake()
+                    }
                     if word % 64 == 0 {
                         thread::yield_now();
                     }
@@ -503,7 +512,8 @@ fn a_ping_pong_of_words_and_wakes_between_two_loops_ends() {
             })
         }
     };
-    let sides: Vec<_> = (0..2).map(|side| ThreadBuilder::new().spawn(play(side)).unwrap()).collect();
+    let sides: Vec<_> =
+        (0..2).map(|side| ThreadBuilder::new().spawn(play(side)).unwrap()).collect();
     for side in sides {
         assert_eq!(side.join().unwrap(), ROUNDS);
     }
@@ -514,7 +524,8 @@ fn a_ping_pong_of_words_and_wakes_between_two_loops_ends() {
 fn wakes_race_with_the_end_of_the_loop() {
     const WAKERS: usize = 3;
     for round in 0..150 {
-        let (barrier, over) = (Arc::new(Barrier::new(WAKERS + 1)), Arc::new(AtomicBool::new(false)));
+        let (barrier, over) =
+            (Arc::new(Barrier::new(WAKERS + 1)), Arc::new(AtomicBool::new(false)));
         let event_loop = EventLoop::new().unwrap();
         let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
         for _ in 0..4 {
