@@ -249,7 +249,8 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
             local.ready.push(header.cast());
         }
         notify(head, local);
-        if !head.has(HANDLE) {
+        // A root's is worth nothing, not even the dropping.
+        if !head.has(HANDLE | ROOT) {
             discard_outcome(header, local);
         }
         if !head.has(SCHEDULED) {
