@@ -936,3 +936,150 @@ fn turned_by_hand_one_iteration_at_a_time() {
     let timer = event_loop.call_later(Duration::from_secs(3600), || ());
     assert_eq!(event_loop.next_deadline(), Some(timer.when()));
 }
+
+// ─── from within ────────────────────────────────────────────────────────────────────────────────
+
+/// Destructors of what completes, of what is cancelled and of what panics may start tasks and schedule
+/// callbacks: they run, behind what is ready.
+#[test]
+fn started_by_destructors_during_a_run_runs() {
+    let (event_loop, trace) = (new_loop(), Trace::new());
+    event_loop.set_exception_handler(Some(Box::new(|_, _| ())));
+    let starts = |name: &'static str| {
+        let trace = trace.clone();
+        on_drop(move || {
+            let (from_task, from_callback) = (trace.clone(), trace.clone());
+            let event_loop = get_event_loop().unwrap();
+            spawn(async move { from_task.note(format!("{name}: task")) }).detach();
+            event_loop.call_soon(move || from_callback.note(format!("{name}: callback")));
+            trace.note(format!("{name}: destructor"));
+        })
+    };
+    let (completes, panics, cancelled) =
+        (starts("completed"), starts("panicked"), starts("cancelled"));
+    event_loop
+        .run_until_complete(async {
+            spawn(async move { drop(completes) }).await.unwrap();
+            let panicked = spawn(async move {
+                let _panics = panics;
+                std::panic::resume_unwind(Box::new(()));
+            });
+            panicked.await.map(|()| ()).unwrap_err();
+            let task = spawn(async move {
+                let _cancelled = cancelled;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            task.cancel();
+            task.await.unwrap_err();
+            yield_now().await;
+        })
+        .unwrap();
+    trace.assert(&[
+        "completed: destructor",
+        "completed: task",
+        "completed: callback",
+        "panicked: destructor",
+        "panicked: task",
+        "panicked: callback",
+        "cancelled: destructor",
+        "cancelled: task",
+        "cancelled: callback",
+    ]);
+}
+
+/// The loop, its tasks and its handles are asked and shown from inside of everything: a poll, a
+/// callback, a destructor, a handler, a wake; and the tasks are listed while they come and go.
+#[test]
+fn asked_and_shown_from_inside_of_everything() {
+    let (event_loop, trace) = (new_loop(), Trace::new());
+    let looks = |place: &'static str| {
+        let trace = trace.clone();
+        move || {
+            let event_loop = get_event_loop().unwrap();
+            let handle = event_loop.call_soon(|| ());
+            let task = spawn(pending::<()>());
+            let listed = event_loop.all_tasks();
+            assert!(listed.iter().any(|info| info.id == task.id()), "{place}");
+            assert!(listed.is_sorted_by_key(|info| info.id), "{place}");
+            let shown = format!("{event_loop:?} {handle:?} {task:?} {:?}", event_loop.handle());
+            assert!(shown.contains("running: true"), "{place}: {shown}");
+            let _ = (event_loop.metrics(), event_loop.current_task(), event_loop.next_deadline());
+            handle.cancel();
+            task.abort();
+            trace.note(place);
+        }
+    };
+    let in_handler = looks("handler");
+    event_loop.set_exception_handler(Some(Box::new(move |_, _| in_handler())));
+    event_loop.call_soon(looks("callback"));
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new(())));
+    let held = on_drop(looks("destructor"));
+    let doomed = event_loop.create_task(async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    let (poll, done) = (looks("poll"), looks("done-callback"));
+    event_loop
+        .run_until_complete(async {
+            poll();
+            yield_now().await;
+            doomed.add_done_callback(done);
+            doomed.cancel();
+            doomed.await.unwrap_err();
+            for _ in 0..3 {
+                yield_now().await;
+            }
+        })
+        .unwrap();
+    trace.assert(&["callback", "handler", "poll", "destructor", "done-callback"]);
+    assert_eq!(event_loop.all_tasks().len(), 0);
+}
+
+/// A callback that schedules itself, a hundred thousand times: each in an iteration of its own, and a
+/// timer that comes due meanwhile is not starved.
+#[test]
+fn scheduled_by_itself_a_hundred_thousand_times_and_a_timer_fires_meanwhile() {
+    fn again(event_loop: EventLoop, left: u32, fired: Rc<Cell<bool>>) {
+        if left == 0 || fired.get() {
+            return event_loop.stop();
+        }
+        let next = event_loop.clone();
+        event_loop.call_soon(move || again(next, left - 1, fired));
+    }
+    let event_loop = new_loop();
+    let turns = event_loop.metrics().turns;
+    again(event_loop.clone(), 100_000, Rc::default());
+    event_loop.run_forever().unwrap();
+    assert!(event_loop.metrics().turns - turns >= 100_000);
+
+    let fired = Rc::new(Cell::new(false));
+    let fires = Rc::clone(&fired);
+    event_loop.call_later(Duration::from_millis(1), move || fires.set(true));
+    again(event_loop.clone(), u32::MAX, fired.clone());
+    event_loop.run_forever().unwrap();
+    assert!(fired.get());
+}
+
+/// A runner that is dropped inside another loop's run is closed by it, without a run of its own.
+#[test]
+fn a_runner_is_dropped_inside_another_loops_run() {
+    let (outer, trace) = (new_loop(), Trace::new());
+    let held = trace.probe("task");
+    outer
+        .run_until_complete(async {
+            let runner = Runner::new().unwrap();
+            let started = runner.event_loop().create_task(async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            started.detach();
+            let handle = runner.event_loop().handle();
+            drop(runner);
+            assert!(handle.is_closed());
+            assert_eq!(get_running_loop().unwrap(), outer);
+            yield_now().await;
+        })
+        .unwrap();
+    trace.assert(&["task dropped"]);
+}
