@@ -51,6 +51,7 @@ mod cases {
         an_inherited_runner_is_closed_or_dropped_in_the_child,
         forked_from_another_thread_which_is_the_childs_main_one,
         forked_while_other_threads_have_loops,
+        forked_after_blocking_work_and_the_child_does_its_own,
         forked_twice_and_each_generation_has_its_own,
         the_child_wakes_and_posts_and_the_parent_sleeps_on,
         the_child_drops_the_loop_and_the_parent_is_still_woken,
@@ -483,6 +484,35 @@ mod cases {
         assert_eq!(there.unwrap().join().unwrap(), worker.handle().id());
         worker.stop();
         assert!(worker.join().is_err());
+    }
+
+    /// The pool's threads stay with the parent, idle or busy; blocking work in the child is done all the
+    /// same, several at a time, and waited for; in the parent it goes on as before.
+    fn forked_after_blocking_work_and_the_child_does_its_own() {
+        let pooled = || run(async { loopbind::spawn_blocking(|| 1).await.unwrap() }).unwrap();
+        assert_eq!(pooled(), 1);
+        let (go, wait) = mpsc::channel::<()>();
+        let busy = EventLoop::new().unwrap();
+        let work = busy.run_in_executor(move || wait.recv().unwrap());
+        in_fork(|| {
+            assert_eq!(pooled(), 1);
+            let both = run(async {
+                let meet = std::sync::Arc::new(std::sync::Barrier::new(2));
+                let there = std::sync::Arc::clone(&meet);
+                let first = loopbind::spawn_blocking(move || drop(there.wait()));
+                let second = loopbind::spawn_blocking(move || drop(meet.wait()));
+                (first.await, second.await)
+            });
+            assert!(matches!(both, Ok((Ok(()), Ok(())))));
+            let panicked = run(async {
+                loopbind::spawn_blocking(|| std::panic::resume_unwind(Box::new("work"))).await
+            });
+            let payload = panicked.unwrap().map(|()| ()).unwrap_err().into_panic().unwrap();
+            assert_eq!(support::text_of(&*payload), "work");
+        });
+        go.send(()).unwrap();
+        busy.run_until_complete(work).unwrap().unwrap();
+        assert_eq!(pooled(), 1);
     }
 
     /// A child forks in turn: each generation's loop is inherited by the next.

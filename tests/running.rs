@@ -273,8 +273,8 @@ fn refused_ten_thousand_times_and_the_outer_goes_on() {
     assert_eq!(value.unwrap(), 5);
 }
 
-/// RNR-03, RUN-39: `run` and a runner are refused inside a run, before anything is made: the loop's
-/// number that follows is the next.
+/// RNR-03, RUN-39: `run` and a runner are refused inside a run, and their futures are not polled. That
+/// no loop is made first, `descriptors.rs` shows.
 #[test]
 fn run_is_refused_inside_a_run_before_a_loop_is_made() {
     let (outer, runner, trace) = (new_loop(), Runner::new().unwrap(), Trace::new());

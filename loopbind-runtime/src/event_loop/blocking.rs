@@ -13,6 +13,7 @@ use super::remote::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
 use crate::sync::{Receiver, channel};
+use crate::sys;
 use crate::task::{Home, LocalHome, Phase, TaskError};
 
 /// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever
@@ -137,8 +138,16 @@ fn submit<T: Send + 'static>(
         // The outcome is delivered before the job counts as over.
         drop(in_flight);
     };
-    blocking::unblock(job).detach();
-    task
+    if sys::forks() == 0 {
+        blocking::unblock(job).detach();
+        return task;
+    }
+    // In a forked child the pool counts on threads that stayed with the parent, for ever: each job
+    // gets one of its own.
+    match std::thread::Builder::new().name("blocking".into()).spawn(job) {
+        Ok(_detached) => task,
+        Err(error) => LoopError::Io(error).raise(),
+    }
 }
 
 /// A job that is not over, as its loop counts it.
