@@ -182,11 +182,11 @@ impl Engine {
         self.slow_limit.set(limit);
     }
 
-    /// Task steps and callbacks that ran so far: an entry that was taken back, or a task that was
-    /// dropped unpolled, is none.
+    /// Callbacks that ran and steps of tasks so far. The end of a task that was asked to end is a
+    /// step; an entry that was taken back is none.
     pub(crate) fn steps(&self) -> usize {
         let counts = &self.home.local().counts;
-        (counts.polls.get() + counts.callbacks.get()) as usize
+        (counts.polls.get() + counts.callbacks.get() + counts.dropped.get()) as usize
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -24,7 +24,8 @@ use crate::error::LoopError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
-    /// How many callbacks and task steps ran.
+    /// How many callbacks ran and steps of tasks were made; the end of a task that was asked to end
+    /// is a step, a callback that was taken back is none.
     pub polled: usize,
     /// Whether more is ready: the next turn would not wait.
     pub more: bool,

@@ -90,6 +90,8 @@ pub(crate) enum Phase {
 pub(crate) struct Counts {
     pub(crate) polls: Cell<u64>,
     pub(crate) callbacks: Cell<u64>,
+    /// Tasks that were dropped in their own turn, because they were asked to end.
+    pub(crate) dropped: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
     pub(crate) alive: Cell<usize>,

@@ -211,6 +211,7 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, on the owner's thread, and not in its poll.
     unsafe {
         let head = header.as_ref();
+        increment(&local.counts.dropped);
         // The destructors see the task whose they are.
         let before = local.current.replace((!head.has(CALLBACK)).then_some(header));
         let dropped = (head.vtable.drop_future)(header);
