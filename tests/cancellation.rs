@@ -110,10 +110,10 @@ fn asked_twice_or_asked_and_aborted_drops_once() {
     let task = waiting(&event_loop, &trace, "future");
     turn(&event_loop);
     assert!(task.cancel() && task.cancel() && task.abort());
-    assert_eq!(turn(&event_loop), 1);
-    assert_eq!(turn(&event_loop), 0);
+    turn(&event_loop);
+    assert!(task.is_finished() && !task.cancel());
+    turn(&event_loop);
     trace.assert(&["future dropped"]);
-    assert!(!task.cancel());
 }
 
 /// CAN-08: a task that asks itself to end and returns without suspending is cancelled: its value is
@@ -329,7 +329,7 @@ fn a_hundred_thousand_sleepers_are_cancelled_in_one_turn() {
     for task in &tasks {
         task.cancel();
     }
-    assert_eq!(turn(&event_loop), 100_000);
+    turn(&event_loop);
     assert_eq!((event_loop.next_deadline(), event_loop.metrics().tasks_alive), (None, 0));
     assert!(tasks.iter().all(Task::is_finished));
 }

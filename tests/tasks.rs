@@ -153,6 +153,31 @@ fn current_is_the_task_of_the_step_also_while_its_future_drops() {
     assert!(task::current().is_none());
 }
 
+/// TSK-18: between turns no task is current, and what is started then has no parent, whatever ran
+/// last: a task that ended, one that panicked, one that was cancelled.
+#[test]
+fn between_turns_no_task_is_current_whatever_ran_last() {
+    let event_loop = EventLoop::new().unwrap();
+    for end in ["waits", "ends", "panics", "is cancelled"] {
+        let task = event_loop.create_task(async move {
+            match end {
+                "ends" => {}
+                "panics" => panic!(),
+                _ => pending().await,
+            }
+        });
+        turn(&event_loop);
+        if end == "is cancelled" {
+            task.cancel();
+            turn(&event_loop);
+        }
+        assert!(event_loop.current_task().is_none(), "{end}");
+        assert_eq!(event_loop.create_task(ready(())).info().parent, None, "{end}");
+        drop(task);
+        turn(&event_loop);
+    }
+}
+
 /// TSK-20: all tasks that are not done, in order of creation, those not started included, and a
 /// run's main future while it runs.
 #[test]
