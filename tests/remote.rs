@@ -174,6 +174,7 @@ fn stopped_from_elsewhere_goes_behind_what_was_posted_before() {
 
 /// Handles are identities: equal for one loop, from wherever, different for others.
 #[test]
+#[allow(clippy::mutable_key_type)] // What is hashed is the loop's number, which never changes.
 fn handles_of_one_loop_are_equal_and_of_two_are_not() {
     let (one, other) =
         (EventLoop::builder().name("io").build().unwrap(), EventLoop::new().unwrap());

@@ -545,6 +545,7 @@ fn several_wait_for_one_task_through_shared_and_are_told_in_order() {
 
 /// TSK-11: an output that is itself a future is an output.
 #[test]
+#[allow(clippy::async_yields_async)] // That is the point.
 fn a_future_as_output_is_not_awaited() {
     let inner = run(async { spawn(async { ready(7) }).await.unwrap() });
     assert_eq!(inner.now_or_never(), Some(7));
