@@ -470,7 +470,7 @@ mod cases {
             })
             .unwrap();
         receiver.recv().unwrap();
-        let mut joined = Some(ThreadBuilder::new().spawn(|| pending::<()>()).unwrap());
+        let mut joined = Some(ThreadBuilder::new().spawn(pending::<()>).unwrap());
         in_fork(|| {
             let payload = joined.take().unwrap().join().unwrap_err();
             assert!(matches!(*payload.downcast::<LoopError>().unwrap(), LoopError::Forked));
@@ -499,15 +499,15 @@ mod cases {
             let both = run(async {
                 let meet = std::sync::Arc::new(std::sync::Barrier::new(2));
                 let there = std::sync::Arc::clone(&meet);
-                let first = loopbind::spawn_blocking(move || drop(there.wait()));
-                let second = loopbind::spawn_blocking(move || drop(meet.wait()));
+                let first = loopbind::spawn_blocking(move || _ = there.wait());
+                let second = loopbind::spawn_blocking(move || _ = meet.wait());
                 (first.await, second.await)
             });
             assert!(matches!(both, Ok((Ok(()), Ok(())))));
             let panicked = run(async {
                 loopbind::spawn_blocking(|| std::panic::resume_unwind(Box::new("work"))).await
             });
-            let payload = panicked.unwrap().map(|()| ()).unwrap_err().into_panic().unwrap();
+            let payload = panicked.unwrap().unwrap_err().into_panic().unwrap();
             assert_eq!(support::text_of(&*payload), "work");
         });
         go.send(()).unwrap();

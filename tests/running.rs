@@ -647,7 +647,8 @@ fn stopped_and_done_in_the_same_step_gives_the_value() {
 fn stopped_then_the_first_task_is_done_during_a_later_run_which_goes_on() {
     let event_loop =
         EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build().unwrap();
-    let ends: [(&str, fn(EventLoop)); 2] = [
+    type End = fn(EventLoop);
+    let ends: [(&str, End); 2] = [
         ("stopped", |event_loop| event_loop.stop()),
         ("panicked", |_| std::panic::resume_unwind(Box::new("callback"))),
     ];
@@ -964,7 +965,7 @@ fn started_by_destructors_during_a_run_runs() {
                 let _panics = panics;
                 std::panic::resume_unwind(Box::new(()));
             });
-            panicked.await.map(|()| ()).unwrap_err();
+            panicked.await.unwrap_err();
             let task = spawn(async move {
                 let _cancelled = cancelled;
                 pending::<()>().await;

@@ -465,8 +465,7 @@ fn used_elsewhere_after_the_thread_ended() {
         let (waker, handle, remote, blocking, home) = thread.join().unwrap();
         assert!(told.iter().all(|(_, at)| at == home));
         waker.wake_by_ref();
-        waker.clone().wake();
-        drop(waker);
+        waker.wake();
         assert!(handle.is_closed());
         handle.stop();
         assert!(matches!(handle.spawn(|| async {}), Err(LoopError::Closed)));
