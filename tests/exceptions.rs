@@ -207,6 +207,31 @@ fn a_handlers_capture_may_use_the_loop_as_it_is_dropped() {
     trace.assert(&["dropped", "dropped"]);
 }
 
+/// A handler that captures its own loop is a ring: the end of the thread breaks it, whether the loop
+/// was closed before or not.
+#[test]
+fn a_handler_that_captures_its_own_loop_is_dropped_with_the_thread() {
+    for closed in [false, true] {
+        let trace = Trace::new();
+        let log = trace.clone();
+        std::thread::spawn(move || {
+            let event_loop = EventLoop::new().unwrap();
+            let (same, probe) = (event_loop.clone(), log.probe("handler"));
+            event_loop.set_exception_handler(Some(Box::new(move |_, _| {
+                let _keep = (&same, &probe);
+            })));
+            if closed {
+                event_loop.close().unwrap();
+            }
+            drop(event_loop);
+            log.note("thread ends");
+        })
+        .join()
+        .unwrap();
+        trace.assert(&["thread ends", "handler dropped"]);
+    }
+}
+
 // ─── debug mode ─────────────────────────────────────────────────────────────────────────────────
 
 /// DBG-01: `LOOPBIND_DEBUG` turns debug mode on, unless empty or `0`; a builder overrules it.

@@ -162,7 +162,8 @@ impl std::fmt::Debug for Bound {
     }
 }
 
-/// Sees to it that the loop is closed when this thread ends, at the latest.
+/// Sees to it that the loop is closed when this thread ends, at the latest. A closed one stays in
+/// the list until it is gone: its exception handler may be what holds it.
 pub(crate) fn register(hold: &Hold) -> Result<(), LoopError> {
     with(|thread| {
         let engine = hold.enroll(unregister);
@@ -182,7 +183,7 @@ impl Drop for Thread {
         self.wake_up_in_child();
         for (id, engine) in self.open.take() {
             let Some(hold) = Hold::revive(&engine) else { continue };
-            if hold.home.local().debug() {
+            if hold.home.local().debug() && !hold.home.is_closed() {
                 report_to_stderr(&format_args!(
                     "event loop {} was not closed before its thread ended",
                     id.get()

@@ -38,9 +38,6 @@ impl Engine {
         self.driver.take();
         self.home.remove_bell();
         local.phase.set(Phase::Closed);
-        if let Some(registrar) = self.registrar.take() {
-            registrar(self.home.id);
-        }
         Ok(())
     }
 

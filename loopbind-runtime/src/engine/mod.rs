@@ -53,7 +53,7 @@ pub(crate) struct Engine {
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,
-    /// Who keeps a list of the thread's loops, to be told when this one needs no closing.
+    /// Who keeps a list of the thread's loops, to be told when this one is gone.
     registrar: Cell<Option<fn(LoopId)>>,
     me: Weak<Engine>,
 }
@@ -164,7 +164,7 @@ impl Engine {
         Some(Hold { engine: self.me.upgrade()? })
     }
 
-    /// A way to the engine that does not keep it; `registrar` is told when it is closed.
+    /// A way to the engine that does not keep it; `registrar` is told when it is gone.
     pub(crate) fn enroll(&self, registrar: fn(LoopId)) -> Weak<Engine> {
         self.registrar.set(Some(registrar));
         Weak::clone(&self.me)
@@ -211,6 +211,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // SAFETY: nobody is named any more.
         unsafe { self.home.set_keeper(None) };
+        if let Some(registrar) = self.registrar.take() {
+            registrar(self.home.id);
+        }
     }
 }
 
