@@ -108,6 +108,11 @@ impl Engine {
         };
         drop(running);
         match (ended, outcome) {
+            (Err(Exit::Thrown(unheard)), Some(Err(payload))) => {
+                // Two at once, and one way out: main's own leaves this run, the other the next.
+                self.throw_next(unheard);
+                payload.resume()
+            }
             (Err(Exit::Thrown(payload)), _) | (_, Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
             (_, Some(Ok(value))) => Ok(value),

@@ -475,8 +475,11 @@ pin_project! {
             struct Settle<'a, T>(&'a mut Option<Sender<Result<T, TaskError>>>);
             impl<T> Drop for Settle<'_, T> {
                 fn drop(&mut self) {
-                    if let Some(sender) = self.0.take() {
-                        let _ = sender.settle(Err(TaskError::Cancelled));
+                    let Some(sender) = self.0.take() else { return };
+                    // A waker that panics now must not meet the future's panic on its way out: two
+                    // at once are the process's end.
+                    if let Err(payload) = caught(|| sender.settle(Err(TaskError::Cancelled))) {
+                        report_here(ExceptionContext::panicked("exception in a waker", payload));
                     }
                 }
             }

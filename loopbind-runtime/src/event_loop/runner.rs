@@ -179,6 +179,10 @@ impl Runner {
         let outcome = caught(|| self.run_from(future, place));
         let closed = caught(|| self.close());
         match (outcome, closed) {
+            (Err(payload), Err(another)) => {
+                tell_of_another(another);
+                payload.resume()
+            }
             (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
             (Ok(outcome), Ok(closed)) => {
                 let value = outcome?;
@@ -250,10 +254,17 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
         let turned = engine.turn(Patience::UpTo(remaining));
         match engine.let_escape() {
             Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
+            Err(Exit::Thrown(payload)) => tell_of_another(payload),
             _ => {}
         }
         if turned.is_err() || engine.home.is_inherited() {
             return thrown;
         }
     }
+}
+
+/// A loop that ends has no next run: one panic leaves it, and the others are said.
+fn tell_of_another(payload: PanicPayload) {
+    let message = "unhandled exception during loopbind::run() shutdown";
+    report_to_stderr(&ExceptionContext::panicked(message, payload));
 }
