@@ -349,7 +349,7 @@ fn work_in_flight_keeps_a_virtual_clock_where_it_is() {
         .run_until_complete(async move {
             let nap = spawn(loopbind::sleep(Duration::from_secs(60)));
             for _ in 0..20 {
-                spawn_blocking(|| thread::yield_now()).await.unwrap();
+                spawn_blocking(thread::yield_now).await.unwrap();
             }
             assert_eq!(same.time(), began);
             nap.await.unwrap();

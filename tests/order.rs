@@ -1,6 +1,8 @@
 //! Order: one queue for callbacks and task steps, from here and from other threads; batches that end;
 //! and nobody who starves anybody.
 
+#![allow(clippy::waker_clone_wake)] // A wake by value is another way than one by reference.
+
 mod support;
 
 use std::cell::{Cell, RefCell};
