@@ -549,13 +549,18 @@ mod cases {
             *kept.borrow_mut() = Some(cx.waker().clone());
             Poll::<()>::Pending
         }));
-        // Forked while the loop sleeps, as its state says: from a thread.
+        // Forked from a thread, while the loop sleeps.
         let (handle, waker_there) = (parents.handle(), {
             parents.run_until_complete(yield_now()).unwrap();
             waker.take().unwrap()
         });
         let nap = Duration::from_millis(300);
+        let (turning, turns) = mpsc::channel();
         let forks = thread::spawn(move || {
+            turns.recv().unwrap();
+            while !main_thread_sleeps() {
+                thread::yield_now();
+            }
             in_fork(|| {
                 for _ in 0..100 {
                     waker_there.wake_by_ref();
@@ -565,6 +570,7 @@ mod cases {
             });
         });
         let (began, remote) = (Instant::now(), parents.metrics().remote_wakes);
+        turning.send(()).unwrap();
         let turned = parents.turn(Some(nap)).unwrap();
         assert!(began.elapsed() >= nap, "woken early");
         forks.join().unwrap();
@@ -572,6 +578,15 @@ mod cases {
         assert_eq!(parents.turn(Some(Duration::ZERO)).unwrap().polled, 0);
         assert_eq!((polls.get(), parents.metrics().remote_wakes), (1, remote));
         assert!(!task.is_finished());
+    }
+
+    /// Whether the process's main thread waits for something, as the system has it.
+    fn main_thread_sleeps() -> bool {
+        let id = std::process::id();
+        std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).map_or(true, |all| {
+            // The state comes behind the name, which is in parentheses.
+            all.rsplit(')').next().unwrap().trim_start().starts_with('S')
+        })
     }
 
     /// The child drops the inherited loop, and its own: the parent's still hears other threads, since
