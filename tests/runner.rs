@@ -506,6 +506,19 @@ fn runs_work_on_every_thread() {
     assert_eq!(values, [0, 1, 2, 3]);
 }
 
+/// What is refused inside a run works on a thread of its own, also where the run waits for it.
+#[test]
+fn a_run_on_a_fresh_thread_inside_a_run_works() {
+    let value = run(async {
+        let outer = get_running_loop().unwrap();
+        let inner = std::thread::spawn(|| run(async { get_running_loop().unwrap().id() }).unwrap());
+        let inner = inner.join().unwrap();
+        assert!(get_running_loop().unwrap() == outer);
+        inner != outer.id()
+    });
+    assert!(value.unwrap());
+}
+
 /// Under `Resume`, a panic of the cleanup leaves `run` after all was cleaned up and closed.
 #[test]
 fn resume_in_the_cleanup_leaves_the_run_once_all_is_closed() {

@@ -819,6 +819,44 @@ fn try_join_all_of_shields_fails_at_once_and_the_others_run_on() {
     trace.assert(&["the task panicked: first failure after 1s", "the other ended"]);
 }
 
+/// GAT-03: a later failure of a shielded one, after the wait failed already, is not lost: with nobody
+/// left to read it, it is reported.
+#[test]
+fn a_later_failure_after_the_wait_failed_is_reported() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    note_reports(&event_loop, &trace);
+    event_loop
+        .run_until_complete(async {
+            let fail_after = |seconds: u32| {
+                spawn(async move {
+                    sleep(seconds * SECOND).await;
+                    if seconds > 0 {
+                        panic!("after {seconds} s");
+                    }
+                })
+            };
+            let tasks = [fail_after(1), fail_after(2)].map(task::shield);
+            assert!(try_join_all(tasks).await.is_err());
+            sleep(2 * SECOND).await;
+        })
+        .unwrap();
+    trace.assert(&["Task exception was never retrieved: after 2 s"]);
+}
+
+/// GAT-10: once everything is there, cancelling the gatherer is too late and touches nobody.
+#[test]
+fn cancelling_a_gatherer_that_is_done_is_too_late() {
+    let event_loop = virtual_loop();
+    let mut gather =
+        event_loop.create_task(join_all([1, 2].map(|n| event_loop.create_task(ready(n)))));
+    while !gather.is_finished() {
+        turn(&event_loop);
+    }
+    assert!(!gather.cancel());
+    let values = gather.try_result().unwrap().unwrap();
+    assert_eq!(values.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2]);
+}
+
 /// GAT-04, GAT-08: waiting for all, failures and cancellations are elements of the list.
 #[test]
 fn join_all_takes_failures_and_cancellations_as_elements() {
@@ -971,6 +1009,19 @@ fn the_next_of_futures_unordered_may_time_out_and_the_unfinished_run_on() {
         assert!(timeout(SECOND, tasks.next()).await.is_err());
         assert_eq!(tasks.next().await.unwrap().unwrap(), 9);
         assert!(tasks.next().await.is_none());
+    });
+}
+
+/// ASC-04: left and taken up again, it goes on where it was.
+#[test]
+fn futures_unordered_left_and_taken_up_again_goes_on() {
+    run(async {
+        let mut tasks: FuturesUnordered<_> =
+            [2, 1, 3].map(|n| spawn(after(n, n))).into_iter().collect();
+        assert_eq!(tasks.next().await.unwrap().unwrap(), 1);
+        sleep(10 * SECOND).await;
+        let rest: Vec<_> = tasks.map(Result::unwrap).collect().await;
+        assert_eq!(rest, [2, 3]);
     });
 }
 
