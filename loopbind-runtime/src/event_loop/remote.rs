@@ -399,6 +399,10 @@ impl<T> Future for RemoteTask<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.resolved, "a RemoteTask was polled after it gave its outcome");
         self.settle_if_inherited();
+        if self.task.is_current() {
+            // Refused: it has an outcome, of which nothing comes while it still runs.
+            let _ = self.receiver.preempt(Err(TaskError::SelfAwait));
+        }
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         polled

@@ -10,4 +10,6 @@ mod driver;
 mod driver;
 
 pub(crate) use driver::{Bell, Driver};
-pub(crate) use process::{current_thread, forks, is_main_thread, pin_to_core, watch_forks};
+pub(crate) use process::{
+    current_thread, forks, is_main_thread, lock_after_fork, pin_to_core, watch_forks,
+};

@@ -202,13 +202,6 @@ impl Home {
         Ok(())
     }
 
-    /// Wakes the owner if it sleeps.
-    pub(crate) fn knock(&self) {
-        if self.inbox.knock() {
-            self.ring();
-        }
-    }
-
     fn ring(&self) {
         // The parent's loop must not notice what its child does.
         if self.is_inherited() {
@@ -233,11 +226,9 @@ impl Home {
         self.blocking.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The job is over, and has delivered what it had.
-    pub(crate) fn blocking_ended(&self) {
-        self.blocking.fetch_sub(1, Ordering::AcqRel);
-        // Who waits for the last job, or for a virtual clock that may go on now, looks again.
-        self.knock();
+    /// The job is over, and has delivered what it had. True: it was the last.
+    pub(crate) fn blocking_ended(&self) -> bool {
+        self.blocking.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 

@@ -111,10 +111,15 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
             if head.has(DONE) {
                 return bury(header, local);
             }
-            if head.has(ABORT) || !tell(head, local) {
+            // While the listeners are told, code of the user's runs. A request it makes is this one,
+            // heard already; but an abort is more, and a listener that was dropped before it heard
+            // has given its say back.
+            let told = !head.has(ABORT) && tell(head, local);
+            if !told || head.has(ABORT) || (head.has(CANCEL) && !head.has(TOLD)) {
                 head.clear(SCHEDULED);
                 return drop_cancelled(header, local);
             }
+            head.clear(CANCEL);
         }
         // Cleared before the poll, so that a wake during it schedules again.
         head.state.set((head.state.get() & !SCHEDULED) | POLLED | STARTED);
