@@ -127,7 +127,7 @@ fn cancelled_by_hand_reads_cancelled_and_after_the_end_it_is_too_late() {
 #[test]
 fn given_up_while_queued_never_begins() {
     let name = "given_up_while_queued_never_begins";
-    let child = in_child_under(name, &[("BLOCKING_MAX_THREADS", "1")], || {
+    let child = in_child_under(name, &[("LOOPBIND_MAX_BLOCKING_THREADS", "1")], || {
         let event_loop = EventLoop::new().unwrap();
         let (began, begins) = mpsc::channel();
         let (release, gate) = mpsc::channel::<()>();
