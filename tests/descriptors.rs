@@ -19,7 +19,7 @@ use loopbind::{
     EventLoop, LoopError, Runner, get_bound_loop, get_event_loop, get_running_loop, run,
     set_event_loop, sleep, spawn, yield_now,
 };
-use support::{in_good_child, open_descriptors, panic_of, take_descriptors_but};
+use support::{in_good_child, open_descriptors, take_descriptors_but};
 
 /// The system's error for "this process has no descriptors left".
 const EMFILE: i32 = 24;
@@ -132,7 +132,7 @@ fn none_left_then_an_attributed_function_panics_with_the_systems_words() {
     async fn worker() {}
     in_good_child("none_left_then_an_attributed_function_panics_with_the_systems_words", || {
         let taken = take_descriptors_but(0);
-        let text = panic_of(worker);
+        let text = support::panic_of(worker);
         drop(taken);
         assert!(text.contains("os error 24"), "{text}");
         assert_eq!(get_bound_loop(), None);
