@@ -783,6 +783,27 @@ fn a_panic_leaves_the_run_then_the_rest_of_the_batch_runs_in_the_next() {
     trace.assert(&["after"]);
 }
 
+/// RUN-29: a panic behind a stop in one batch leaves this run, not the next; a stop behind a panic is
+/// the next one's.
+#[test]
+fn stopped_then_panicked_in_one_batch_and_panicked_then_stopped() {
+    let event_loop =
+        EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build().unwrap();
+    let (stops, trace) = (event_loop.clone(), Trace::new());
+    event_loop.call_soon(move || stops.stop());
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new("behind the stop")));
+    assert_eq!(panic_of(|| event_loop.run_forever()), "behind the stop");
+
+    let stops = event_loop.clone();
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new("before the stop")));
+    event_loop.call_soon(move || stops.stop());
+    event_loop.call_soon(trace.noting("behind both"));
+    assert_eq!(panic_of(|| event_loop.run_forever()), "before the stop");
+    trace.assert(&[]);
+    event_loop.run_forever().unwrap();
+    trace.assert(&["behind both"]);
+}
+
 /// RUN-30: under `Report`, the panic goes to the handler and the batch goes on.
 #[test]
 fn a_panic_is_reported_and_the_rest_of_the_batch_runs() {
