@@ -45,6 +45,14 @@ fn work_runs_on_another_thread_while_the_loop_goes_on() {
     assert!(value.unwrap());
 }
 
+/// EXE-01: the pool's threads are numbered, so that a debugger tells them from others.
+#[test]
+fn the_pools_threads_have_names() {
+    let name = run(async { spawn_blocking(|| thread::current().name().map(str::to_owned)).await });
+    let name = name.unwrap().unwrap().unwrap();
+    assert!(name.starts_with("loopbind_"), "{name}");
+}
+
 /// EXE-05: work begins when it is given, awaited or not, inside a run or not.
 #[test]
 fn work_begins_though_nobody_awaits_and_no_loop_runs() {
