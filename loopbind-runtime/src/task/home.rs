@@ -409,8 +409,10 @@ impl Local {
     }
 }
 
-/// The last resort: a line on standard error, and no panic where that is closed.
+/// The last resort: a line on standard error, and no panic where that is closed. In one piece, so that
+/// what several processes have to say does not mix.
 pub(crate) fn report_to_stderr(context: &dyn std::fmt::Display) {
     use io::Write as _;
-    let _ = writeln!(io::stderr().lock(), "loopbind: {context}");
+    let line = format!("loopbind: {context}\n");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -103,11 +103,8 @@ impl<F: Future> TaskCell<F> {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
                     // A future without a destructor is written over.
-                    let spill = if mem::needs_drop::<F>() {
-                        Self::drop_future(header).err()
-                    } else {
-                        None
-                    };
+                    let spill =
+                        if mem::needs_drop::<F>() { Self::drop_future(header).err() } else { None };
                     stage.write(Stage::Outcome(Ok(value)));
                     Polled::Ready(spill)
                 }
