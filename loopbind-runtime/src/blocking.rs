@@ -159,7 +159,10 @@ mod tests {
         let barrier = Arc::new(std::sync::Barrier::new(5));
         for _ in 0..4 {
             let barrier = Arc::clone(&barrier);
-            assert!(pool.submit(Box::new(move || drop(barrier.wait()))).is_ok());
+            let job = move || {
+                barrier.wait();
+            };
+            assert!(pool.submit(Box::new(job)).is_ok());
         }
         barrier.wait();
         assert_eq!(pool.state().threads, 4);
