@@ -105,10 +105,13 @@ fn told_then_its_awaiter_dropped_it_cleans_up_to_the_end() {
     assert_eq!(steps.get(), 2);
 }
 
+/// What a waker asks for.
+type Request = fn(&Task<()>) -> bool;
+
 /// A waker that asks again, or aborts, while its listener is being told.
-fn asked_again_while_told(again: fn(&Task<()>) -> bool) -> Result<(), TaskError> {
+fn asked_again_while_told(again: Request) -> Result<(), TaskError> {
     thread_local!(static TASK: RefCell<Option<Task<()>>> = const { RefCell::new(None) });
-    thread_local!(static AGAIN: Cell<Option<fn(&Task<()>) -> bool>> = const { Cell::new(None) });
+    thread_local!(static AGAIN: Cell<Option<Request>> = const { Cell::new(None) });
     struct Again;
     impl Wake for Again {
         fn wake(self: Arc<Self>) {
