@@ -95,3 +95,12 @@ fn awaited_twice_a_remote_task_panics_instead_of_hanging() {
         })
         .unwrap();
 }
+
+/// A timer that never comes is no deadline for a host.
+#[test]
+fn never_is_no_deadline() {
+    let event_loop = EventLoop::new().unwrap();
+    event_loop.call_later(Duration::MAX, || {});
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(event_loop.next_deadline(), None);
+}

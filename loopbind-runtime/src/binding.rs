@@ -113,7 +113,7 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
         let number = thread.next_frame.get();
         thread.next_frame.set(number + 1);
         thread.frames.borrow_mut().push(Frame { number, slot: Slot::Bound(hold) });
-        Bound { number, forks: sys::forks(), _unsend: std::marker::PhantomData }
+        Bound { number, _unsend: std::marker::PhantomData }
     })
 }
 
@@ -136,15 +136,11 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
 #[must_use = "the binding ends when the guard drops"]
 pub struct Bound {
     number: u64,
-    forks: u64,
     _unsend: std::marker::PhantomData<*const ()>,
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if self.forks != sys::forks() {
-            return;
-        }
         let frame = with(|thread| {
             let mut frames = thread.frames.borrow_mut();
             let position = frames.iter().rposition(|frame| frame.number == self.number)?;

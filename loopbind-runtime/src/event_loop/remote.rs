@@ -79,6 +79,9 @@ impl LoopHandle {
     /// Has `callback` called on the loop's thread, and wakes the loop for it. In one queue with what
     /// the loop's own thread schedules: what happened before, runs before. THR-01, THR-02.
     ///
+    /// Nothing holds a caller back who posts faster than the loop runs: the queue grows. Where that can
+    /// be, wait for an answer now and then, [`RemoteTask::join`] for one.
+    ///
     /// # Errors
     /// [`LoopError::Closed`], and the callback is dropped here; [`LoopError::Forked`] in a forked
     /// child. A loop that does not run accepts, and runs it when it does: THR-14.

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
+use crate::clock::NEVER;
 use crate::engine::{Exit, Patience};
 use crate::error::LoopError;
 
@@ -175,7 +176,8 @@ impl EventLoop {
         if !engine.is_idle() || engine.home.has_mail() {
             return Some(clock.instant(clock.read()));
         }
-        engine.alarms.next().map(|at| clock.instant(at))
+        // A timer that never comes is no deadline.
+        engine.alarms.next().filter(|&at| at != NEVER).map(|at| clock.instant(at))
     }
 }
 
