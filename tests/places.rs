@@ -1,5 +1,7 @@
 //! What a report names is the user's line, however deep inside the library the task was made.
 
+#![cfg(feature = "macros")]
+
 use std::time::Duration;
 
 use futures::FutureExt as _;
