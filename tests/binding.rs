@@ -343,3 +343,41 @@ fn a_guard_and_an_error_can_be_shown() {
     let text = panic_of(|| get_event_loop().unwrap());
     assert!(text.contains("NoCurrentLoop"), "{text}");
 }
+
+/// Whether a type is `Send` and `Sync`: the inherent constant where it is, else the trait's.
+struct Crosses<T>(std::marker::PhantomData<T>);
+
+impl<T: Send> Crosses<T> {
+    const SEND: bool = true;
+}
+
+impl<T: Sync> Crosses<T> {
+    const SYNC: bool = true;
+}
+
+trait StaysAtHome {
+    const SEND: bool = false;
+    const SYNC: bool = false;
+}
+
+impl<T> StaysAtHome for Crosses<T> {}
+
+/// THR-03, RUN-07, GEL-19: a loop, what names it and what hangs on it cannot leave its thread, so that
+/// what may not be called from another does not compile; what may, can.
+#[test]
+fn a_loop_and_what_hangs_on_it_stay_on_their_thread_and_handles_cross() {
+    macro_rules! crosses {
+        ($($kind:ty),* $(,)?) => {
+            [$((stringify!($kind), Crosses::<$kind>::SEND, Crosses::<$kind>::SYNC)),*]
+        };
+    }
+    let at_home =
+        crosses![EventLoop, Runner, loopbind::Bound, loopbind::Handle, loopbind::Task<()>];
+    for (kind, send, sync) in at_home {
+        assert!(!send && !sync, "{kind} crosses threads");
+    }
+    let across = crosses![loopbind::LoopHandle, loopbind::Builder, LoopError];
+    for (kind, send, sync) in across {
+        assert!(send && sync, "{kind} does not cross threads");
+    }
+}

@@ -203,10 +203,7 @@ fn a_panic_in_a_callback_is_reported_and_the_batch_goes_on() {
     event_loop.call_soon(|| panic!("spilled"));
     event_loop.call_soon(trace.noting("behind"));
     assert_eq!(turn(&event_loop), 2);
-    let report = format!(
-        "Exception in callback at {}:{line}:16: spilled",
-        file!()
-    );
+    let report = format!("Exception in callback at {}:{line}:16: spilled", file!());
     trace.assert(&[report.as_str(), "behind"]);
 }
 

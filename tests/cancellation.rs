@@ -94,7 +94,9 @@ fn asked_after_the_end_returns_false_and_changes_nothing() {
     let mut panicked = event_loop.create_task(async { panic!("mine") });
     cancelled.cancel();
     turn(&event_loop);
-    assert!(![value.cancel(), value.abort(), cancelled.cancel(), panicked.cancel()].contains(&true));
+    assert!(
+        ![value.cancel(), value.abort(), cancelled.cancel(), panicked.cancel()].contains(&true)
+    );
     turn(&event_loop);
     assert_eq!(value.try_result().unwrap().unwrap(), 7);
     assert!(is_cancelled(&mut cancelled));
@@ -108,10 +110,10 @@ fn asked_twice_or_asked_and_aborted_drops_once() {
     let task = waiting(&event_loop, &trace, "future");
     turn(&event_loop);
     assert!(task.cancel() && task.cancel() && task.abort());
-    assert_eq!(turn(&event_loop), 1);
-    assert_eq!(turn(&event_loop), 0);
+    turn(&event_loop);
+    assert!(task.is_finished() && !task.cancel());
+    turn(&event_loop);
     trace.assert(&["future dropped"]);
-    assert!(!task.cancel());
 }
 
 /// CAN-08: a task that asks itself to end and returns without suspending is cancelled: its value is
@@ -327,7 +329,7 @@ fn a_hundred_thousand_sleepers_are_cancelled_in_one_turn() {
     for task in &tasks {
         task.cancel();
     }
-    assert_eq!(turn(&event_loop), 100_000);
+    turn(&event_loop);
     assert_eq!((event_loop.next_deadline(), event_loop.metrics().tasks_alive), (None, 0));
     assert!(tasks.iter().all(Task::is_finished));
 }
@@ -896,7 +898,11 @@ fn a_listener_that_outlives_its_task_is_harmless() {
             Poll::Ready(())
         }));
         turn(&event_loop);
-        if told { task.cancel() } else { task.abort() };
+        if told {
+            task.cancel()
+        } else {
+            task.abort()
+        };
         turn(&event_loop);
         assert!(task.is_finished());
         drop(listener);

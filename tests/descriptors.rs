@@ -19,7 +19,7 @@ use loopbind::{
     EventLoop, LoopError, Runner, get_bound_loop, get_event_loop, get_running_loop, run,
     set_event_loop, sleep, spawn, yield_now,
 };
-use support::{in_good_child, open_descriptors, panic_of, take_descriptors_but};
+use support::{in_good_child, open_descriptors, take_descriptors_but};
 
 /// The system's error for "this process has no descriptors left".
 const EMFILE: i32 = 24;
@@ -82,7 +82,7 @@ fn none_left_is_the_systems_own_error() {
     });
 }
 
-/// RUN-03, GEL-12: a failure inside a run leaves the run and the binding as they were.
+/// RUN-03, RNR-03: a failure inside a run leaves the run and the binding as they were.
 #[test]
 fn none_left_inside_a_run_and_the_run_goes_on() {
     in_good_child("none_left_inside_a_run_and_the_run_goes_on", || {
@@ -92,6 +92,8 @@ fn none_left_inside_a_run_and_the_run_goes_on() {
         let value = running.run_until_complete(async {
             assert_none_left(EventLoop::new());
             assert_none_left(EventLoop::builder().name("late").build());
+            // Refused before a loop is made: it does not come to ask for descriptors.
+            assert!(matches!(run(async {}), Err(LoopError::AnotherLoopRunning { .. })));
             assert_eq!(get_running_loop().unwrap(), running);
             assert_eq!(get_bound_loop().unwrap(), bound);
             sleep(Duration::from_millis(1)).await;
@@ -130,7 +132,7 @@ fn none_left_then_an_attributed_function_panics_with_the_systems_words() {
     async fn worker() {}
     in_good_child("none_left_then_an_attributed_function_panics_with_the_systems_words", || {
         let taken = take_descriptors_but(0);
-        let text = panic_of(worker);
+        let text = support::panic_of(worker);
         drop(taken);
         assert!(text.contains("os error 24"), "{text}");
         assert_eq!(get_bound_loop(), None);

@@ -51,6 +51,7 @@ mod cases {
         an_inherited_runner_is_closed_or_dropped_in_the_child,
         forked_from_another_thread_which_is_the_childs_main_one,
         forked_while_other_threads_have_loops,
+        forked_after_blocking_work_and_the_child_does_its_own,
         forked_twice_and_each_generation_has_its_own,
         the_child_wakes_and_posts_and_the_parent_sleeps_on,
         the_child_drops_the_loop_and_the_parent_is_still_woken,
@@ -469,7 +470,7 @@ mod cases {
             })
             .unwrap();
         receiver.recv().unwrap();
-        let mut joined = Some(ThreadBuilder::new().spawn(|| pending::<()>()).unwrap());
+        let mut joined = Some(ThreadBuilder::new().spawn(pending::<()>).unwrap());
         in_fork(|| {
             let payload = joined.take().unwrap().join().unwrap_err();
             assert!(matches!(*payload.downcast::<LoopError>().unwrap(), LoopError::Forked));
@@ -483,6 +484,35 @@ mod cases {
         assert_eq!(there.unwrap().join().unwrap(), worker.handle().id());
         worker.stop();
         assert!(worker.join().is_err());
+    }
+
+    /// The pool's threads stay with the parent, idle or busy; blocking work in the child is done all the
+    /// same, several at a time, and waited for; in the parent it goes on as before.
+    fn forked_after_blocking_work_and_the_child_does_its_own() {
+        let pooled = || run(async { loopbind::spawn_blocking(|| 1).await.unwrap() }).unwrap();
+        assert_eq!(pooled(), 1);
+        let (go, wait) = mpsc::channel::<()>();
+        let busy = EventLoop::new().unwrap();
+        let work = busy.run_in_executor(move || wait.recv().unwrap());
+        in_fork(|| {
+            assert_eq!(pooled(), 1);
+            let both = run(async {
+                let meet = std::sync::Arc::new(std::sync::Barrier::new(2));
+                let there = std::sync::Arc::clone(&meet);
+                let first = loopbind::spawn_blocking(move || _ = there.wait());
+                let second = loopbind::spawn_blocking(move || _ = meet.wait());
+                (first.await, second.await)
+            });
+            assert!(matches!(both, Ok((Ok(()), Ok(())))));
+            let panicked = run(async {
+                loopbind::spawn_blocking(|| std::panic::resume_unwind(Box::new("work"))).await
+            });
+            let payload = panicked.unwrap().unwrap_err().into_panic().unwrap();
+            assert_eq!(support::text_of(&*payload), "work");
+        });
+        go.send(()).unwrap();
+        busy.run_until_complete(work).unwrap().unwrap();
+        assert_eq!(pooled(), 1);
     }
 
     /// A child forks in turn: each generation's loop is inherited by the next.
@@ -519,13 +549,18 @@ mod cases {
             *kept.borrow_mut() = Some(cx.waker().clone());
             Poll::<()>::Pending
         }));
-        // Forked while the loop sleeps, as its state says: from a thread.
+        // Forked from a thread, while the loop sleeps.
         let (handle, waker_there) = (parents.handle(), {
             parents.run_until_complete(yield_now()).unwrap();
             waker.take().unwrap()
         });
         let nap = Duration::from_millis(300);
+        let (turning, turns) = mpsc::channel();
         let forks = thread::spawn(move || {
+            turns.recv().unwrap();
+            while !main_thread_sleeps() {
+                thread::yield_now();
+            }
             in_fork(|| {
                 for _ in 0..100 {
                     waker_there.wake_by_ref();
@@ -535,6 +570,7 @@ mod cases {
             });
         });
         let (began, remote) = (Instant::now(), parents.metrics().remote_wakes);
+        turning.send(()).unwrap();
         let turned = parents.turn(Some(nap)).unwrap();
         assert!(began.elapsed() >= nap, "woken early");
         forks.join().unwrap();
@@ -542,6 +578,15 @@ mod cases {
         assert_eq!(parents.turn(Some(Duration::ZERO)).unwrap().polled, 0);
         assert_eq!((polls.get(), parents.metrics().remote_wakes), (1, remote));
         assert!(!task.is_finished());
+    }
+
+    /// Whether the process's main thread waits for something, as the system has it.
+    fn main_thread_sleeps() -> bool {
+        let id = std::process::id();
+        std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).map_or(true, |all| {
+            // The state comes behind the name, which is in parentheses.
+            all.rsplit(')').next().unwrap().trim_start().starts_with('S')
+        })
     }
 
     /// The child drops the inherited loop, and its own: the parent's still hears other threads, since

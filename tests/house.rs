@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors of `loopbind-runtime/src`, lowest first: a module imports from its own and from lower
 /// ones only.
 const FLOORS: [&[&str]; 7] = [
-    &["error", "ids", "panic", "clock", "current", "sys", "sync"],
+    &["error", "ids", "panic", "clock", "current", "sys", "sync", "blocking"],
     &["inbox", "ready", "timers"],
     &["reactor", "task"],
     &["engine"],

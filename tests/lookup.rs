@@ -205,6 +205,7 @@ fn an_unwinding_main_finds_the_running_loop_then_who_catches_it_the_bound_one() 
 
 /// GEL-04: the same answer comes back until something changes it.
 #[test]
+#[allow(clippy::mutable_key_type)] // A loop is hashed by its identity.
 fn the_same_loop_is_found_each_time() {
     let event_loop = new_loop();
     let _bound = event_loop.bind();

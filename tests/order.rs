@@ -1,6 +1,8 @@
 //! Order: one queue for callbacks and task steps, from here and from other threads; batches that end;
 //! and nobody who starves anybody.
 
+#![allow(clippy::waker_clone_wake)] // A wake by value is another way than one by reference.
+
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -300,9 +302,7 @@ fn a_seed_is_an_order_and_batches_stay_batches() {
 }
 
 /// How many turns after `open` the task is done.
-fn latency<T: 'static>(
-    make: impl FnOnce(oneshot::Receiver<()>) -> Task<T> + 'static,
-) -> usize {
+fn latency<T: 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> Task<T> + 'static) -> usize {
     let event_loop = virtual_loop();
     let (sender, receiver) = oneshot::channel();
     let made: Rc<RefCell<Option<Task<T>>>> = Rc::default();

@@ -40,7 +40,10 @@ impl<T, P: FnMut(&mut Context<'_>) -> Poll<T>> Future for Explosive<P> {
     }
 }
 
-fn explosive<T, P: FnMut(&mut Context<'_>) -> Poll<T>>(text: &'static str, poll: P) -> Explosive<P> {
+fn explosive<T, P: FnMut(&mut Context<'_>) -> Poll<T>>(
+    text: &'static str,
+    poll: P,
+) -> Explosive<P> {
     Explosive { poll, _bomb: Bomb(text) }
 }
 
@@ -426,6 +429,33 @@ fn a_handler_that_panics_is_survived_and_called_once_per_report() {
     assert_eq!(event_loop.run_until_complete(async { 7 }).unwrap(), 7);
 }
 
+/// A waker that panics as it is told of a remote task's end, together with the future that panics as
+/// it is dropped: two at once, in a process that must not abort.
+#[test]
+fn a_future_and_a_foreign_waker_that_both_panic_do_not_abort() {
+    struct Rude;
+    impl Wake for Rude {
+        fn wake(self: Arc<Self>) {
+            panic!("rude");
+        }
+    }
+    in_good_child("a_future_and_a_foreign_waker_that_both_panic_do_not_abort", || {
+        let (event_loop, trace) = watched();
+        let mut remote =
+            event_loop.handle().spawn(|| explosive("destructor", |_| Poll::<()>::Pending)).unwrap();
+        turn(&event_loop);
+        let waker = Waker::from(Arc::new(Rude));
+        assert!(Pin::new(&mut remote).poll(&mut Context::from_waker(&waker)).is_pending());
+        remote.cancel();
+        turn(&event_loop);
+        assert!(remote.is_finished());
+        trace.assert(&[
+            "exception in a waker: rude",
+            "Task exception was never retrieved: destructor",
+        ]);
+    });
+}
+
 /// A panic hook that uses the loop finds nothing of it borrowed.
 #[test]
 fn a_panic_hook_may_use_the_loop() {
@@ -610,6 +640,62 @@ fn resume_with_two_panics_in_a_run_loses_none() {
     // The child panicked first, and took the run's end for itself; main never got to its own.
     assert_eq!(first, "child");
     assert_eq!(event_loop.run_until_complete(async { 7 }).unwrap(), 7);
+}
+
+/// The same where main panics first, and what it started does so in the batch behind: main's own
+/// leaves its run.
+#[test]
+fn resume_with_mains_own_panic_first_loses_none() {
+    let event_loop = resuming();
+    let first = panic_of(|| {
+        event_loop.run_until_complete(async {
+            spawn(async { panic!("child") }).detach();
+            panic!("main");
+        })
+    });
+    assert_eq!(first, "main");
+    assert_eq!(panic_of(|| event_loop.run_until_complete(async {})), "child");
+    assert_eq!(event_loop.run_until_complete(async { 7 }).unwrap(), 7);
+}
+
+/// `run` has no next run: of several panics one leaves it, and the others are said on standard
+/// error.
+#[test]
+fn resume_with_several_panics_at_the_end_of_run_says_what_cannot_leave() {
+    let name = "resume_with_several_panics_at_the_end_of_run_says_what_cannot_leave";
+    let child = support::in_child_under(name, &[], || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let cleanups = || {
+            for text in ["first", "second"] {
+                spawn(async move {
+                    task::cancelled().await;
+                    panic!("{text}");
+                })
+                .detach();
+            }
+        };
+        let runner = || {
+            let builder = EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume);
+            loopbind::Runner::with(builder).unwrap()
+        };
+        let text = panic_of(|| {
+            let runner = runner();
+            runner
+                .run(async {
+                    cleanups();
+                    yield_now().await;
+                })
+                .unwrap();
+            runner.close().unwrap();
+        });
+        assert_eq!(text, "first");
+    });
+    let Some(child) = child else { return };
+    let all = support::said(&child);
+    assert!(child.status.success() && all.contains("1 passed"), "{all}");
+    let words = String::from_utf8(child.stderr).unwrap();
+    assert!(words.contains("shutdown\npanic: second"), "{all}");
+    assert!(!words.contains("panic: first"), "{all}");
 }
 
 /// A virtual clock, a timer that panics under `Resume`, and one that was due with it: it fires in

@@ -1,5 +1,7 @@
 //! What a report names is the user's line, however deep inside the library the task was made.
 
+#![cfg(feature = "macros")]
+
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -47,14 +49,14 @@ fn an_annotated_function_s_body_stands_in_this_file() {
     }
 }
 
-/// What was taken back did not run, and a task that is dropped unpolled was not polled.
+/// What was taken back did not run; the end of a task that was asked to end is a step.
 #[test]
 fn a_turn_counts_what_ran() {
     let event_loop = EventLoop::new().unwrap();
     event_loop.call_soon(|| {}).cancel();
     event_loop.create_task(std::future::pending::<()>()).cancel();
     event_loop.call_soon(|| {});
-    assert_eq!(event_loop.turn(Some(Duration::ZERO)).unwrap().polled, 1);
+    assert_eq!(event_loop.turn(Some(Duration::ZERO)).unwrap().polled, 2);
 }
 
 /// A body that listens hears of a stop that comes the moment it was started.
@@ -94,4 +96,13 @@ fn awaited_twice_a_remote_task_panics_instead_of_hanging() {
             let _ = (&mut remote).now_or_never();
         })
         .unwrap();
+}
+
+/// A timer that never comes is no deadline for a host.
+#[test]
+fn never_is_no_deadline() {
+    let event_loop = EventLoop::new().unwrap();
+    event_loop.call_later(Duration::MAX, || {});
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(event_loop.next_deadline(), None);
 }

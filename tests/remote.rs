@@ -174,8 +174,10 @@ fn stopped_from_elsewhere_goes_behind_what_was_posted_before() {
 
 /// Handles are identities: equal for one loop, from wherever, different for others.
 #[test]
+#[allow(clippy::mutable_key_type)] // What is hashed is the loop's number, which never changes.
 fn handles_of_one_loop_are_equal_and_of_two_are_not() {
-    let (one, other) = (EventLoop::builder().name("io").build().unwrap(), EventLoop::new().unwrap());
+    let (one, other) =
+        (EventLoop::builder().name("io").build().unwrap(), EventLoop::new().unwrap());
     assert_eq!(one.handle(), one.handle().clone());
     assert_ne!(one.handle(), other.handle());
     assert_eq!(one.handle().id(), one.id());
@@ -731,10 +733,12 @@ fn a_remote_handle_wakes_the_last_waker_that_polled_it() {
         assert!(std::pin::Pin::new(&mut remote).poll(&mut cx).is_pending());
     }
     turn(&event_loop);
-    assert_eq!(counts.iter().map(|count| count.0.load(Ordering::SeqCst)).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(
+        counts.iter().map(|count| count.0.load(Ordering::SeqCst)).collect::<Vec<_>>(),
+        [0, 1]
+    );
     let waker = std::task::Waker::noop();
-    let polled =
-        std::pin::Pin::new(&mut remote).poll(&mut std::task::Context::from_waker(waker));
+    let polled = std::pin::Pin::new(&mut remote).poll(&mut std::task::Context::from_waker(waker));
     assert!(matches!(polled, Poll::Ready(Ok(7))));
     trace.assert(&[]);
 }

@@ -273,8 +273,8 @@ fn refused_ten_thousand_times_and_the_outer_goes_on() {
     assert_eq!(value.unwrap(), 5);
 }
 
-/// RNR-03, RUN-39: `run` and a runner are refused inside a run, before anything is made: the loop's
-/// number that follows is the next.
+/// RNR-03, RUN-39: `run` and a runner are refused inside a run, and their futures are not polled. That
+/// no loop is made first, `descriptors.rs` shows.
 #[test]
 fn run_is_refused_inside_a_run_before_a_loop_is_made() {
     let (outer, runner, trace) = (new_loop(), Runner::new().unwrap(), Trace::new());
@@ -647,7 +647,8 @@ fn stopped_and_done_in_the_same_step_gives_the_value() {
 fn stopped_then_the_first_task_is_done_during_a_later_run_which_goes_on() {
     let event_loop =
         EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build().unwrap();
-    let ends: [(&str, fn(EventLoop)); 2] = [
+    type End = fn(EventLoop);
+    let ends: [(&str, End); 2] = [
         ("stopped", |event_loop| event_loop.stop()),
         ("panicked", |_| std::panic::resume_unwind(Box::new("callback"))),
     ];
@@ -780,6 +781,27 @@ fn a_panic_leaves_the_run_then_the_rest_of_the_batch_runs_in_the_next() {
     trace.assert(&["between"]);
     event_loop.run_until_complete(async {}).unwrap();
     trace.assert(&["after"]);
+}
+
+/// RUN-29: a panic behind a stop in one batch leaves this run, not the next; a stop behind a panic is
+/// the next one's.
+#[test]
+fn stopped_then_panicked_in_one_batch_and_panicked_then_stopped() {
+    let event_loop =
+        EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume).build().unwrap();
+    let (stops, trace) = (event_loop.clone(), Trace::new());
+    event_loop.call_soon(move || stops.stop());
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new("behind the stop")));
+    assert_eq!(panic_of(|| event_loop.run_forever()), "behind the stop");
+
+    let stops = event_loop.clone();
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new("before the stop")));
+    event_loop.call_soon(move || stops.stop());
+    event_loop.call_soon(trace.noting("behind both"));
+    assert_eq!(panic_of(|| event_loop.run_forever()), "before the stop");
+    trace.assert(&[]);
+    event_loop.run_forever().unwrap();
+    trace.assert(&["behind both"]);
 }
 
 /// RUN-30: under `Report`, the panic goes to the handler and the batch goes on.
@@ -935,4 +957,151 @@ fn turned_by_hand_one_iteration_at_a_time() {
     assert_eq!((turn.polled, turn.more), (0, false));
     let timer = event_loop.call_later(Duration::from_secs(3600), || ());
     assert_eq!(event_loop.next_deadline(), Some(timer.when()));
+}
+
+// ─── from within ────────────────────────────────────────────────────────────────────────────────
+
+/// Destructors of what completes, of what is cancelled and of what panics may start tasks and schedule
+/// callbacks: they run, behind what is ready.
+#[test]
+fn started_by_destructors_during_a_run_runs() {
+    let (event_loop, trace) = (new_loop(), Trace::new());
+    event_loop.set_exception_handler(Some(Box::new(|_, _| ())));
+    let starts = |name: &'static str| {
+        let trace = trace.clone();
+        on_drop(move || {
+            let (from_task, from_callback) = (trace.clone(), trace.clone());
+            let event_loop = get_event_loop().unwrap();
+            spawn(async move { from_task.note(format!("{name}: task")) }).detach();
+            event_loop.call_soon(move || from_callback.note(format!("{name}: callback")));
+            trace.note(format!("{name}: destructor"));
+        })
+    };
+    let (completes, panics, cancelled) =
+        (starts("completed"), starts("panicked"), starts("cancelled"));
+    event_loop
+        .run_until_complete(async {
+            spawn(async move { drop(completes) }).await.unwrap();
+            let panicked = spawn(async move {
+                let _panics = panics;
+                std::panic::resume_unwind(Box::new(()));
+            });
+            panicked.await.unwrap_err();
+            let task = spawn(async move {
+                let _cancelled = cancelled;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            task.cancel();
+            task.await.unwrap_err();
+            yield_now().await;
+        })
+        .unwrap();
+    trace.assert(&[
+        "completed: destructor",
+        "completed: task",
+        "completed: callback",
+        "panicked: destructor",
+        "panicked: task",
+        "panicked: callback",
+        "cancelled: destructor",
+        "cancelled: task",
+        "cancelled: callback",
+    ]);
+}
+
+/// The loop, its tasks and its handles are asked and shown from inside of everything: a poll, a
+/// callback, a destructor, a handler, a wake; and the tasks are listed while they come and go.
+#[test]
+fn asked_and_shown_from_inside_of_everything() {
+    let (event_loop, trace) = (new_loop(), Trace::new());
+    let looks = |place: &'static str| {
+        let trace = trace.clone();
+        move || {
+            let event_loop = get_event_loop().unwrap();
+            let handle = event_loop.call_soon(|| ());
+            let task = spawn(pending::<()>());
+            let listed = event_loop.all_tasks();
+            assert!(listed.iter().any(|info| info.id == task.id()), "{place}");
+            assert!(listed.is_sorted_by_key(|info| info.id), "{place}");
+            let shown = format!("{event_loop:?} {handle:?} {task:?} {:?}", event_loop.handle());
+            assert!(shown.contains("running: true"), "{place}: {shown}");
+            let _ = (event_loop.metrics(), event_loop.current_task(), event_loop.next_deadline());
+            handle.cancel();
+            task.abort();
+            trace.note(place);
+        }
+    };
+    let in_handler = looks("handler");
+    event_loop.set_exception_handler(Some(Box::new(move |_, _| in_handler())));
+    event_loop.call_soon(looks("callback"));
+    event_loop.call_soon(|| std::panic::resume_unwind(Box::new(())));
+    let held = on_drop(looks("destructor"));
+    let doomed = event_loop.create_task(async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    let (poll, done) = (looks("poll"), looks("done-callback"));
+    event_loop
+        .run_until_complete(async {
+            poll();
+            yield_now().await;
+            doomed.add_done_callback(done);
+            doomed.cancel();
+            doomed.await.unwrap_err();
+            for _ in 0..3 {
+                yield_now().await;
+            }
+        })
+        .unwrap();
+    trace.assert(&["callback", "handler", "poll", "destructor", "done-callback"]);
+    assert_eq!(event_loop.all_tasks().len(), 0);
+}
+
+/// A callback that schedules itself, a hundred thousand times: each in an iteration of its own, and a
+/// timer that comes due meanwhile is not starved.
+#[test]
+fn scheduled_by_itself_a_hundred_thousand_times_and_a_timer_fires_meanwhile() {
+    fn again(event_loop: EventLoop, left: u32, fired: Rc<Cell<bool>>) {
+        if left == 0 || fired.get() {
+            return event_loop.stop();
+        }
+        let next = event_loop.clone();
+        event_loop.call_soon(move || again(next, left - 1, fired));
+    }
+    let event_loop = new_loop();
+    let turns = event_loop.metrics().turns;
+    again(event_loop.clone(), 100_000, Rc::default());
+    event_loop.run_forever().unwrap();
+    assert!(event_loop.metrics().turns - turns >= 100_000);
+
+    let fired = Rc::new(Cell::new(false));
+    let fires = Rc::clone(&fired);
+    event_loop.call_later(Duration::from_millis(1), move || fires.set(true));
+    again(event_loop.clone(), u32::MAX, fired.clone());
+    event_loop.run_forever().unwrap();
+    assert!(fired.get());
+}
+
+/// A runner that is dropped inside another loop's run is closed by it, without a run of its own.
+#[test]
+fn a_runner_is_dropped_inside_another_loops_run() {
+    let (outer, trace) = (new_loop(), Trace::new());
+    let held = trace.probe("task");
+    outer
+        .run_until_complete(async {
+            let runner = Runner::new().unwrap();
+            let started = runner.event_loop().create_task(async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            started.detach();
+            let handle = runner.event_loop().handle();
+            drop(runner);
+            assert!(handle.is_closed());
+            assert_eq!(get_running_loop().unwrap(), outer);
+            yield_now().await;
+        })
+        .unwrap();
+    trace.assert(&["task dropped"]);
 }

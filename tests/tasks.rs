@@ -153,6 +153,31 @@ fn current_is_the_task_of_the_step_also_while_its_future_drops() {
     assert!(task::current().is_none());
 }
 
+/// TSK-18: between turns no task is current, and what is started then has no parent, whatever ran
+/// last: a task that ended, one that panicked, one that was cancelled.
+#[test]
+fn between_turns_no_task_is_current_whatever_ran_last() {
+    let event_loop = EventLoop::new().unwrap();
+    for end in ["waits", "ends", "panics", "is cancelled"] {
+        let task = event_loop.create_task(async move {
+            match end {
+                "ends" => {}
+                "panics" => panic!(),
+                _ => pending().await,
+            }
+        });
+        turn(&event_loop);
+        if end == "is cancelled" {
+            task.cancel();
+            turn(&event_loop);
+        }
+        assert!(event_loop.current_task().is_none(), "{end}");
+        assert_eq!(event_loop.create_task(ready(())).info().parent, None, "{end}");
+        drop(task);
+        turn(&event_loop);
+    }
+}
+
 /// TSK-20: all tasks that are not done, in order of creation, those not started included, and a
 /// run's main future while it runs.
 #[test]
@@ -386,7 +411,9 @@ fn callbacks_and_waiter_are_told_in_the_order_in_which_they_came() {
                 let (shared, log) = (Rc::clone(&shared), trace.clone());
                 event_loop
                     .create_task(async move {
-                        poll_fn(|cx| Pin::new(&mut *shared.borrow_mut()).poll(cx)).await.unwrap()?;
+                        poll_fn(|cx| Pin::new(&mut *shared.borrow_mut()).poll(cx))
+                            .await
+                            .unwrap()?;
                         log.note("waiter");
                         Ok::<(), oneshot::Canceled>(())
                     })
@@ -518,6 +545,7 @@ fn several_wait_for_one_task_through_shared_and_are_told_in_order() {
 
 /// TSK-11: an output that is itself a future is an output.
 #[test]
+#[allow(clippy::async_yields_async)] // That is the point.
 fn a_future_as_output_is_not_awaited() {
     let inner = run(async { spawn(async { ready(7) }).await.unwrap() });
     assert_eq!(inner.now_or_never(), Some(7));
@@ -791,6 +819,44 @@ fn try_join_all_of_shields_fails_at_once_and_the_others_run_on() {
     trace.assert(&["the task panicked: first failure after 1s", "the other ended"]);
 }
 
+/// GAT-03: a later failure of a shielded one, after the wait failed already, is not lost: with nobody
+/// left to read it, it is reported.
+#[test]
+fn a_later_failure_after_the_wait_failed_is_reported() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    note_reports(&event_loop, &trace);
+    event_loop
+        .run_until_complete(async {
+            let fail_after = |seconds: u32| {
+                spawn(async move {
+                    sleep(seconds * SECOND).await;
+                    if seconds > 0 {
+                        panic!("after {seconds} s");
+                    }
+                })
+            };
+            let tasks = [fail_after(1), fail_after(2)].map(task::shield);
+            assert!(try_join_all(tasks).await.is_err());
+            sleep(2 * SECOND).await;
+        })
+        .unwrap();
+    trace.assert(&["Task exception was never retrieved: after 2 s"]);
+}
+
+/// GAT-10: once everything is there, cancelling the gatherer is too late and touches nobody.
+#[test]
+fn cancelling_a_gatherer_that_is_done_is_too_late() {
+    let event_loop = virtual_loop();
+    let mut gather =
+        event_loop.create_task(join_all([1, 2].map(|n| event_loop.create_task(ready(n)))));
+    while !gather.is_finished() {
+        turn(&event_loop);
+    }
+    assert!(!gather.cancel());
+    let values = gather.try_result().unwrap().unwrap();
+    assert_eq!(values.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2]);
+}
+
 /// GAT-04, GAT-08: waiting for all, failures and cancellations are elements of the list.
 #[test]
 fn join_all_takes_failures_and_cancellations_as_elements() {
@@ -926,7 +992,8 @@ fn a_task_joined_in_a_select_loop_survives_the_rounds() {
 #[test]
 fn futures_unordered_gives_outcomes_in_order_of_completion() {
     let order = run(async {
-        let tasks: FuturesUnordered<_> = [3, 1, 2].map(|n| spawn(after(n, n))).into_iter().collect();
+        let tasks: FuturesUnordered<_> =
+            [3, 1, 2].map(|n| spawn(after(n, n))).into_iter().collect();
         tasks.map(Result::unwrap).collect::<Vec<_>>().await
     });
     assert_eq!(order, [1, 2, 3]);
@@ -936,11 +1003,25 @@ fn futures_unordered_gives_outcomes_in_order_of_completion() {
 #[test]
 fn the_next_of_futures_unordered_may_time_out_and_the_unfinished_run_on() {
     run(async {
-        let mut tasks: FuturesUnordered<_> = [1, 9].map(|n| spawn(after(n, n))).into_iter().collect();
+        let mut tasks: FuturesUnordered<_> =
+            [1, 9].map(|n| spawn(after(n, n))).into_iter().collect();
         assert_eq!(timeout(2 * SECOND, tasks.next()).await.unwrap().unwrap().unwrap(), 1);
         assert!(timeout(SECOND, tasks.next()).await.is_err());
         assert_eq!(tasks.next().await.unwrap().unwrap(), 9);
         assert!(tasks.next().await.is_none());
+    });
+}
+
+/// ASC-04: left and taken up again, it goes on where it was.
+#[test]
+fn futures_unordered_left_and_taken_up_again_goes_on() {
+    run(async {
+        let mut tasks: FuturesUnordered<_> =
+            [2, 1, 3].map(|n| spawn(after(n, n))).into_iter().collect();
+        assert_eq!(tasks.next().await.unwrap().unwrap(), 1);
+        sleep(10 * SECOND).await;
+        let rest: Vec<_> = tasks.map(Result::unwrap).collect().await;
+        assert_eq!(rest, [2, 3]);
     });
 }
 

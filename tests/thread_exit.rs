@@ -465,8 +465,7 @@ fn used_elsewhere_after_the_thread_ended() {
         let (waker, handle, remote, blocking, home) = thread.join().unwrap();
         assert!(told.iter().all(|(_, at)| at == home));
         waker.wake_by_ref();
-        waker.clone().wake();
-        drop(waker);
+        waker.wake();
         assert!(handle.is_closed());
         handle.stop();
         assert!(matches!(handle.spawn(|| async {}), Err(LoopError::Closed)));
@@ -539,6 +538,38 @@ fn the_process_exits_from_anywhere_with_its_code() {
         let Some(child) = support::in_child_with(test, Some(place), body) else { continue };
         assert_eq!(child.status.code(), Some(3), "{place}: {}", said(&child));
     }
+}
+
+/// `exit` inside a run: the thread's destructors are called with the loop still running, before the
+/// loop's own and after, and are answered like anything else that it calls.
+#[test]
+fn the_process_exits_inside_a_run_and_thread_locals_are_answered() {
+    let test = "the_process_exits_inside_a_run_and_thread_locals_are_answered";
+    let child = in_child(test, || {
+        let answers = |name: &'static str| {
+            Box::new(move || {
+                let running = get_running_loop().unwrap();
+                let answers = [
+                    get_event_loop().is_ok_and(|found| found == running),
+                    matches!(running.close(), Err(LoopError::CloseWhileRunning)),
+                    matches!(running.run_forever(), Err(LoopError::AlreadyRunning)),
+                    matches!(run(async {}), Err(LoopError::AnotherLoopRunning { .. })),
+                    !spawn(async {}).is_finished(),
+                    running.handle().call_soon_threadsafe(|| ()).is_ok(),
+                ];
+                println!("{name}: {}", answers == [true; 6]);
+            })
+        };
+        FIRST.with(|hook| *hook.0.borrow_mut() = Some(answers("initialised first")));
+        let event_loop = EventLoop::new().unwrap();
+        set_event_loop(Some(&event_loop));
+        SECOND.with(|hook| *hook.0.borrow_mut() = Some(answers("initialised last")));
+        event_loop.run_until_complete(async { std::process::exit(3) }).unwrap()
+    });
+    let Some(child) = child else { return };
+    assert_eq!(child.status.code(), Some(3), "{}", said(&child));
+    let out = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(out.contains("initialised last: true\ninitialised first: true"), "{}", said(&child));
 }
 
 /// What runs when the process ends, after the thread's destructors, may look for a loop.

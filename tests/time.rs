@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt};
 use loopbind::time::{self, Elapsed, MissedTick};
-use loopbind::{EventLoop, LoopError, TaskError, sleep, sleep_until, spawn, task, timeout, timeout_at, yield_now};
+use loopbind::{
+    EventLoop, LoopError, TaskError, sleep, sleep_until, spawn, task, timeout, timeout_at,
+    yield_now,
+};
 use support::{Bomb, Trace, note_reports, panic_of, turn, virtual_loop};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,7 +38,11 @@ fn zero_and_past_sleeps_suspend_for_exactly_one_iteration() {
         event_loop
             .create_task(async move {
                 log.note(format!("{name} begins"));
-                if name == "zero" { sleep(Duration::ZERO).await } else { sleep_until(past).await }
+                if name == "zero" {
+                    sleep(Duration::ZERO).await
+                } else {
+                    sleep_until(past).await
+                }
                 log.note(format!("{name} ends"));
             })
             .detach();
@@ -597,10 +604,7 @@ fn advance_is_refused_on_a_real_clock_and_outside_of_runs() {
     let real = EventLoop::new().unwrap();
     let refused = real.run_until_complete(time::advance(SECOND)).unwrap().unwrap_err();
     assert!(matches!(refused, LoopError::RealClock));
-    assert_eq!(
-        refused.to_string(),
-        "the clock of this event loop is real: it cannot be advanced"
-    );
+    assert_eq!(refused.to_string(), "the clock of this event loop is real: it cannot be advanced");
     let outside = time::advance(SECOND).now_or_never().unwrap().unwrap_err();
     assert!(matches!(outside, LoopError::NoRunningLoop));
 }

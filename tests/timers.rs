@@ -169,7 +169,8 @@ fn when_is_the_deadline_before_and_after_the_end() {
 #[test]
 fn a_delay_of_any_size_is_harmless_and_those_that_fit_fire() {
     let (event_loop, trace) = (virtual_loop(), Trace::new());
-    let never = [Duration::MAX, Duration::MAX - Duration::from_nanos(1), Duration::from_secs(1 << 40)];
+    let never =
+        [Duration::MAX, Duration::MAX - Duration::from_nanos(1), Duration::from_secs(1 << 40)];
     let handles: Vec<_> =
         never.iter().map(|&delay| event_loop.call_later(delay, trace.noting("never"))).collect();
     for (delay, name) in [

@@ -113,7 +113,7 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
         let number = thread.next_frame.get();
         thread.next_frame.set(number + 1);
         thread.frames.borrow_mut().push(Frame { number, slot: Slot::Bound(hold) });
-        Bound { number, forks: sys::forks(), _unsend: std::marker::PhantomData }
+        Bound { number, _unsend: std::marker::PhantomData }
     })
 }
 
@@ -136,15 +136,11 @@ pub(crate) fn push(hold: Hold) -> Result<Bound, LoopError> {
 #[must_use = "the binding ends when the guard drops"]
 pub struct Bound {
     number: u64,
-    forks: u64,
     _unsend: std::marker::PhantomData<*const ()>,
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if self.forks != sys::forks() {
-            return;
-        }
         let frame = with(|thread| {
             let mut frames = thread.frames.borrow_mut();
             let position = frames.iter().rposition(|frame| frame.number == self.number)?;
@@ -162,7 +158,8 @@ impl std::fmt::Debug for Bound {
     }
 }
 
-/// Sees to it that the loop is closed when this thread ends, at the latest.
+/// Sees to it that the loop is closed when this thread ends, at the latest. A closed one stays in
+/// the list until it is gone: its exception handler may be what holds it.
 pub(crate) fn register(hold: &Hold) -> Result<(), LoopError> {
     with(|thread| {
         let engine = hold.enroll(unregister);
@@ -182,7 +179,7 @@ impl Drop for Thread {
         self.wake_up_in_child();
         for (id, engine) in self.open.take() {
             let Some(hold) = Hold::revive(&engine) else { continue };
-            if hold.home.local().debug() {
+            if hold.home.local().debug() && !hold.home.is_closed() {
                 report_to_stderr(&format_args!(
                     "event loop {} was not closed before its thread ended",
                     id.get()

@@ -4,7 +4,7 @@
 //!
 //! | head        | means                                     | set by                          |
 //! |-------------|-------------------------------------------|---------------------------------|
-//! | null        | empty, the owner is awake                 | [`take`], [`unpark`], [`knock`] |
+//! | null        | empty, the owner is awake                 | [`take`], [`unpark`]            |
 //! | `PARKED`    | empty, the owner sleeps or is about to    | [`park`]                        |
 //! | a node      | the last posted, linked to those before   | [`push`]                        |
 //! | `CLOSED`    | nothing is taken any more, for ever       | [`close`]                       |
@@ -19,7 +19,6 @@
 //!
 //! [`take`]: Inbox::take
 //! [`unpark`]: Inbox::unpark
-//! [`knock`]: Inbox::knock
 //! [`park`]: Inbox::park
 //! [`push`]: Inbox::push
 //! [`close`]: Inbox::close
@@ -94,21 +93,16 @@ impl Inbox {
         }
     }
 
-    /// Wakes the owner without a post: true if the caller must ring.
-    pub(crate) fn knock(&self) -> bool {
-        let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
-        self.head.compare_exchange(PARKED, ptr::null_mut(), order, relaxed).is_ok()
-    }
-
     /// Owner: about to sleep. False if there is mail, or no more to come.
     pub(crate) fn park(&self) -> bool {
         let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
         self.head.compare_exchange(ptr::null_mut(), PARKED, order, relaxed).is_ok()
     }
 
-    /// Owner: awake again.
-    pub(crate) fn unpark(&self) {
-        self.knock();
+    /// Owner: awake again. False where it was not parked, or a post has woken it.
+    pub(crate) fn unpark(&self) -> bool {
+        let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.head.compare_exchange(PARKED, ptr::null_mut(), order, relaxed).is_ok()
     }
 
     /// Owner: takes all that was posted, oldest first.
@@ -193,16 +187,16 @@ mod tests {
         assert_eq!(inbox.close().count(), 1);
         assert_eq!(post(&inbox, &late), Err(Refused));
         assert_eq!(inbox.take().count(), 0);
-        assert!(inbox.is_closed() && !inbox.park() && !inbox.knock());
+        assert!(inbox.is_closed() && !inbox.park());
     }
 
     #[test]
-    fn a_knock_wakes_a_sleeper_once() {
+    fn who_woke_by_itself_is_not_rung() {
+        let node = Node::default();
         let inbox = Inbox::default();
-        assert!(!inbox.knock());
-        assert!(inbox.park() && inbox.knock() && !inbox.knock());
-        assert!(inbox.park());
-        inbox.unpark();
-        assert!(!inbox.knock());
+        assert!(inbox.park() && inbox.unpark());
+        assert_eq!(post(&inbox, &node), Ok(None));
+        assert!(!inbox.unpark());
+        assert!(inbox.has_mail(), "waking up loses no mail");
     }
 }

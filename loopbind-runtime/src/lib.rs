@@ -5,6 +5,7 @@
 //! repository is the map.
 
 // 0: knows no loop.
+mod blocking;
 mod clock;
 mod current;
 mod error;

@@ -160,6 +160,24 @@ pub(crate) fn in_child_with(test: &str, part: Option<&str>, body: impl FnOnce())
     }
 }
 
+/// As `in_child`, with these variables in the child's environment, and loopbind's own not inherited.
+pub(crate) fn in_child_under(
+    test: &str,
+    environment: &[(&str, &str)],
+    body: impl FnOnce(),
+) -> Option<Output> {
+    let case = format!("{test}:");
+    if std::env::var(CASE).is_ok_and(|wanted| wanted == case) {
+        limit_lifetime();
+        body();
+        return None;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact", "--nocapture"]).env_remove("LOOPBIND_DEBUG");
+    child.envs(environment.iter().copied()).env(CASE, case);
+    Some(child.output().unwrap())
+}
+
 /// As `in_child`, where the body is to end well.
 #[track_caller]
 pub(crate) fn in_good_child(test: &str, body: impl FnOnce()) {

@@ -108,7 +108,21 @@ impl Engine {
         };
         drop(running);
         match (ended, outcome) {
-            (Err(Exit::Thrown(payload)), _) | (_, Some(Err(payload))) => payload.resume(),
+            (Err(Exit::Thrown(unheard)), Some(Err(payload))) => {
+                // Two at once, and one way out: main's own leaves this run, the other the next.
+                self.throw_next(unheard);
+                payload.resume()
+            }
+            (Err(Exit::Thrown(payload)), value) => {
+                // Not while the panic unwinds: a value whose destructor panics then is the process's
+                // end.
+                if let Err(spill) = caught(|| drop(value)) {
+                    let message = "exception in the destructor of a main future's value";
+                    self.call_handler(&ExceptionContext::panicked(message, spill));
+                }
+                payload.resume()
+            }
+            (_, Some(Err(payload))) => payload.resume(),
             (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
             (_, Some(Ok(value))) => Ok(value),
             (Err(Exit::Refused(error)), None) => Err(error),

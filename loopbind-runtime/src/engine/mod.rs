@@ -57,7 +57,7 @@ pub(crate) struct Engine {
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,
-    /// Who keeps a list of the thread's loops, to be told when this one needs no closing.
+    /// Who keeps a list of the thread's loops, to be told when this one is gone.
     registrar: Cell<Option<fn(LoopId)>>,
     me: Weak<Engine>,
 }
@@ -170,7 +170,7 @@ impl Engine {
         Some(Hold { engine: self.me.upgrade()? })
     }
 
-    /// A way to the engine that does not keep it; `registrar` is told when it is closed.
+    /// A way to the engine that does not keep it; `registrar` is told when it is gone.
     pub(crate) fn enroll(&self, registrar: fn(LoopId)) -> Weak<Engine> {
         self.registrar.set(Some(registrar));
         Weak::clone(&self.me)
@@ -205,11 +205,11 @@ impl Engine {
         self.slow_limit.set(limit);
     }
 
-    /// Task steps and callbacks that ran so far: an entry that was taken back, or a task that was
-    /// dropped unpolled, is none.
+    /// Callbacks that ran and steps of tasks so far. The end of a task that was asked to end is a
+    /// step; an entry that was taken back is none.
     pub(crate) fn steps(&self) -> usize {
         let counts = &self.home.local().counts;
-        (counts.polls.get() + counts.callbacks.get()) as usize
+        (counts.polls.get() + counts.callbacks.get() + counts.dropped.get()) as usize
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -234,6 +234,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // SAFETY: nobody is named any more.
         unsafe { self.home.set_keeper(None) };
+        if let Some(registrar) = self.registrar.take() {
+            registrar(self.home.id);
+        }
     }
 }
 

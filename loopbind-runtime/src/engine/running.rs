@@ -83,6 +83,12 @@ impl Engine {
         }
     }
 
+    /// Has the next run, or turn, left by `payload`, before anything else that waits to leave.
+    pub(crate) fn throw_next(&self, payload: PanicPayload) {
+        self.thrown.borrow_mut().insert(0, payload);
+        self.escaping.set(true);
+    }
+
     /// The first panic that is waiting to leave a run, leaves.
     pub(crate) fn let_escape(&self) -> Result<(), Exit> {
         if !self.escaping.get() {

@@ -1,4 +1,4 @@
-//! Work that blocks, on threads of its own: the `blocking` crate's pool.
+//! Work that blocks, on threads of its own: the pool's.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::remote::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
 use crate::sync::{Receiver, channel};
-use crate::task::{Home, LocalHome, Phase, TaskError};
+use crate::task::{Home, LocalHome, Phase, TaskError, post_callback};
 
 /// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever
 /// awaits: [`EventLoop::run_in_executor`] of the running loop.
@@ -44,7 +44,7 @@ impl EventLoop {
     /// [`spawn_blocking`](crate::spawn_blocking), for this loop.
     ///
     /// The pool is made at the first use, shared by all loops, and grows to 500 threads
-    /// (`BLOCKING_MAX_THREADS`). Closing a loop does not wait for its work; the end of `run` does,
+    /// (`LOOPBIND_MAX_BLOCKING_THREADS`). Closing a loop does not wait for its work; the end of `run` does,
     /// for at most five minutes. EXE-01, EXE-09.
     ///
     /// # Panics
@@ -137,7 +137,13 @@ fn submit<T: Send + 'static>(
         // The outcome is delivered before the job counts as over.
         drop(in_flight);
     };
-    blocking::unblock(job).detach();
+    if let Err((error, job)) = crate::blocking::submit(Box::new(job)) {
+        // No thread, and none to be had: nobody would ever bring the outcome. The job is run for
+        // what it does when it was recalled: it drops the work.
+        let _ = task.receiver.preempt(Err(TaskError::NoThread(error)));
+        task.recalled.store(true, Ordering::Release);
+        job();
+    }
     task
 }
 
@@ -155,7 +161,12 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.home.blocking_ended();
+        if self.home.blocking_ended() {
+            // Who waits for the last job, or for a virtual clock that may go on now, looks again. A
+            // post, and not a mere nudge: the loop may have looked a moment ago and be on its way to
+            // sleep. Refused: it is closed, and waits for nothing.
+            let _ = post_callback(&self.home, || {});
+        }
     }
 }
 
@@ -166,12 +177,13 @@ impl<T> BlockingTask<T> {
     ///
     /// ```
     /// use loopbind::{run, spawn_blocking};
-    /// use std::time::Duration;
     ///
     /// run(async {
-    ///     let work = spawn_blocking(|| std::thread::sleep(Duration::from_millis(2)));
+    ///     let (go, wait) = std::sync::mpsc::channel::<()>();
+    ///     let work = spawn_blocking(move || wait.recv());
     ///     assert!(work.cancel());
     ///     assert!(work.await.unwrap_err().is_cancelled());
+    ///     drop(go); // it ends, and nobody hears of it
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```

@@ -179,14 +179,9 @@ fn bind_and_close<T>(runner: Runner, body: impl FnOnce() -> T) -> T {
         let _bound = runner.event_loop().bind();
         caught(body)
     };
-    let closed = caught(|| runner.close());
-    match (outcome, closed) {
-        (Ok(value), Ok(closed)) => {
-            or_raise(closed);
-            value
-        }
-        (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
-    }
+    let (value, closed) = runner.close_behind(outcome);
+    or_raise(closed);
+    value
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Finding a loop. RUNNING first, then BOUND; they are two slots, and no run touches the second.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::{EventLoop, LoopHandle};
 use crate::binding::{self, Slot};
@@ -152,16 +152,5 @@ pub(crate) fn announce_main(handle: LoopHandle) {
 }
 
 fn main_loops() -> Option<MutexGuard<'static, Vec<LoopHandle>>> {
-    if sys::forks() == 0 {
-        return Some(MAIN.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-    // A forked child: a thread that is not here may have held the lock, for ever. It is held for a
-    // few instructions at a time otherwise.
-    (0..100).find_map(|_| {
-        let lock = MAIN.try_lock().ok();
-        if lock.is_none() {
-            std::thread::yield_now();
-        }
-        lock
-    })
+    sys::lock_after_fork(&MAIN)
 }

@@ -79,6 +79,9 @@ impl LoopHandle {
     /// Has `callback` called on the loop's thread, and wakes the loop for it. In one queue with what
     /// the loop's own thread schedules: what happened before, runs before. THR-01, THR-02.
     ///
+    /// Nothing holds a caller back who posts faster than the loop runs: the queue grows. Where that can
+    /// be, wait for an answer now and then, [`RemoteTask::join`] for one.
+    ///
     /// # Errors
     /// [`LoopError::Closed`], and the callback is dropped here; [`LoopError::Forked`] in a forked
     /// child. A loop that does not run accepts, and runs it when it does: THR-14.
@@ -399,6 +402,10 @@ impl<T> Future for RemoteTask<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.resolved, "a RemoteTask was polled after it gave its outcome");
         self.settle_if_inherited();
+        if self.task.is_current() {
+            // Refused: it has an outcome, of which nothing comes while it still runs.
+            let _ = self.receiver.preempt(Err(TaskError::SelfAwait));
+        }
         let polled = self.receiver.poll(cx);
         self.resolved |= polled.is_ready();
         polled
@@ -475,8 +482,11 @@ pin_project! {
             struct Settle<'a, T>(&'a mut Option<Sender<Result<T, TaskError>>>);
             impl<T> Drop for Settle<'_, T> {
                 fn drop(&mut self) {
-                    if let Some(sender) = self.0.take() {
-                        let _ = sender.settle(Err(TaskError::Cancelled));
+                    let Some(sender) = self.0.take() else { return };
+                    // A waker that panics now must not meet the future's panic on its way out: two
+                    // at once are the process's end.
+                    if let Err(payload) = caught(|| sender.settle(Err(TaskError::Cancelled))) {
+                        report_here(ExceptionContext::panicked("exception in a waker", payload));
                     }
                 }
             }

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
+use crate::clock::NEVER;
 use crate::engine::{Exit, Patience};
 use crate::error::LoopError;
 
@@ -24,7 +25,8 @@ use crate::error::LoopError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
-    /// How many callbacks and task steps ran.
+    /// How many callbacks ran and steps of tasks were made; the end of a task that was asked to end
+    /// is a step, a callback that was taken back is none.
     pub polled: usize,
     /// Whether more is ready: the next turn would not wait.
     pub more: bool,
@@ -189,7 +191,8 @@ impl EventLoop {
         if !engine.is_idle() || engine.home.has_mail() {
             return Some(clock.instant(clock.read()));
         }
-        engine.alarms.next().map(|at| clock.instant(at))
+        // A timer that never comes is no deadline.
+        engine.alarms.next().filter(|&at| at != NEVER).map(|at| clock.instant(at))
     }
 }
 

@@ -14,6 +14,10 @@ use crate::task::{ExceptionContext, report_to_stderr};
 /// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 
+/// How many tasks may be started during the end of a run. More is a destructor that starts a task whose
+/// destructor starts a task, without end: closing the loop deals with that.
+const MOST_BORN: u64 = 100_000;
+
 /// Makes a loop, binds it, runs `future`, cancels what is left, waits for blocking work, closes the
 /// loop, and restores the former binding: what `#[loop_main]` does to its function's body. RNR-01.
 ///
@@ -177,13 +181,30 @@ impl Runner {
         place: &'static Location<'static>,
     ) -> Result<F::Output, LoopError> {
         let outcome = caught(|| self.run_from(future, place));
-        let closed = caught(|| self.close());
-        match (outcome, closed) {
-            (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
-            (Ok(outcome), Ok(closed)) => {
-                let value = outcome?;
-                closed?;
-                Ok(value)
+        let (outcome, closed) = self.close_behind(outcome);
+        let value = outcome?;
+        closed?;
+        Ok(value)
+    }
+
+    /// Closes behind something that was done with the loop; its panic, or the closing's, goes on.
+    pub(super) fn close_behind<T>(
+        self,
+        outcome: Result<T, PanicPayload>,
+    ) -> (T, Result<(), LoopError>) {
+        match (outcome, caught(|| self.close())) {
+            (Ok(value), Ok(closed)) => (value, closed),
+            (Ok(value), Err(payload)) => {
+                // Not while the panic unwinds: two at once are the process's end.
+                if let Err(another) = caught(|| drop(value)) {
+                    tell_of_another(another);
+                }
+                payload.resume()
+            }
+            (Err(payload), Ok(_)) => payload.resume(),
+            (Err(payload), Err(another)) => {
+                tell_of_another(another);
+                payload.resume()
             }
         }
     }
@@ -232,6 +253,7 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
     let (began, clock) = (Instant::now(), &engine.alarms.clock);
     let deadline = clock::after(clock.read(), SHUTDOWN_LIMIT);
     let mut thrown = None;
+    let born_before = engine.metrics().tasks_spawned;
     loop {
         let mut left = 0;
         for task in engine.home.live_tasks() {
@@ -242,7 +264,8 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
             return thrown;
         }
         let remaining = SHUTDOWN_LIMIT.saturating_sub(began.elapsed());
-        if remaining.is_zero() || clock.last() >= deadline {
+        let born = engine.metrics().tasks_spawned - born_before;
+        if remaining.is_zero() || clock.last() >= deadline || born > MOST_BORN {
             return thrown;
         }
         // A stray `stop` does not cut the cleanup short.
@@ -250,10 +273,17 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
         let turned = engine.turn(Patience::UpTo(remaining));
         match engine.let_escape() {
             Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
+            Err(Exit::Thrown(payload)) => tell_of_another(payload),
             _ => {}
         }
         if turned.is_err() || engine.home.is_inherited() {
             return thrown;
         }
     }
+}
+
+/// A loop that ends has no next run: one panic leaves it, and the others are said.
+fn tell_of_another(payload: PanicPayload) {
+    let message = "unhandled exception during loopbind::run() shutdown";
+    report_to_stderr(&ExceptionContext::panicked(message, payload));
 }

@@ -75,10 +75,7 @@ fn each_seed<T>(
 ) -> T {
     or_raise(check_none_runs());
     let Some(seeds) = setup.seeds.clone() else { return run(Trial::new(setup, None)) };
-    assert!(
-        !seeds.is_empty(),
-        "#[loop_test]: the range of seeds is empty: nothing would run"
-    );
+    assert!(!seeds.is_empty(), "#[loop_test]: the range of seeds is empty: nothing would run");
     let mut last = None;
     for seed in seeds {
         match caught(|| run(Trial::new(setup, Some(seed)))) {

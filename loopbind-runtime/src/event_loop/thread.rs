@@ -302,11 +302,8 @@ impl ThreadBuilder {
                 let _bound = runner.event_loop().bind();
                 caught(main)
             };
-            let closed = caught(|| runner.close());
-            match (outcome, closed) {
-                (Ok(value), Ok(_)) => value,
-                (Err(payload), _) | (Ok(_), Err(payload)) => payload.resume(),
-            }
+            // Nobody is there to take an error of the closing.
+            runner.close_behind(outcome).0
         })
     }
 

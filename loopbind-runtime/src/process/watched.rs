@@ -169,21 +169,26 @@ fn poll_waiter(
         if let Some(status) = sys::reap(ChildName::Number(pid))? {
             return Poll::Ready(Ok(status));
         }
-        ready!(waiter.get_or_insert_with(|| start_waiter(pid)).poll(cx));
+        let waiting = match waiter {
+            Some(waiting) => waiting,
+            None => waiter.insert(start_waiter(pid)?),
+        };
+        ready!(waiting.poll(cx));
         *waiter = None;
     }
 }
 
-/// A job that waits for the end of a child, and leaves the reaping to whoever has it then.
-fn start_waiter(pid: u32) -> Receiver<()> {
+/// A job that waits for the end of a child, and leaves the reaping to whoever has it then. An error
+/// where no thread can be had for it.
+fn start_waiter(pid: u32) -> io::Result<Receiver<()>> {
     let (sender, receiver) = channel();
     let wait = move || {
         sys::await_end(pid);
         let _ = sender.settle(());
         orphans::sweep();
     };
-    blocking::unblock(wait).detach();
-    receiver
+    crate::blocking::submit(Box::new(wait)).map_err(|(error, _job)| error)?;
+    Ok(receiver)
 }
 
 impl Drop for Watched {
@@ -205,6 +210,7 @@ impl Drop for Watched {
             End::Waiter(waiter) => {
                 orphans::adopt(Orphan::Number(self.pid), None);
                 // On the list by now: whoever waits goes through it at the end.
+                // Without a thread to wait, the next sweep finds it.
                 if waiter.is_none() {
                     drop(start_waiter(self.pid));
                 }

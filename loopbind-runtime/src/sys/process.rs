@@ -1,8 +1,8 @@
 //! Which thread is the process's main one, which process this is, where a thread may run.
 
 use std::io;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
 use crate::current;
 
@@ -70,6 +70,22 @@ pub(crate) fn is_main_thread() -> bool {
         // No call tells. std names the main thread so, and nothing else should.
         std::thread::current().name() == Some("main")
     }
+}
+
+/// Locks what is held for a few instructions at a time. In a forked child a thread that is not there
+/// may have held it, for ever: `None` then.
+pub(crate) fn lock_after_fork<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    if forks() == 0 {
+        return Some(lock.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    (0..100).find_map(|_| match lock.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::yield_now();
+            None
+        }
+    })
 }
 
 /// The calling thread as std knows it; `None` once std has taken that down, in destructors that the

@@ -39,6 +39,8 @@ pub enum TaskError {
     ForeignLoop,
     /// The task, or the work, is the parent's of this forked process: nothing comes of it here.
     Forked,
+    /// The system had no thread for blocking work, and no other was there to do it.
+    NoThread(std::io::Error),
 }
 
 impl TaskError {
@@ -98,6 +100,9 @@ impl fmt::Display for TaskError {
             TaskError::ForeignLoop => f.write_str(
                 "the task belongs to an event loop that is not running here: await it on its own loop",
             ),
+            TaskError::NoThread(error) => {
+                write!(f, "no thread could be started for blocking work: {error}")
+            }
             TaskError::Forked => {
                 f.write_str("the task belongs to the process that forked this one")
             }

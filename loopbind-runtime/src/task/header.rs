@@ -259,6 +259,13 @@ impl RemoteRef {
         RemoteRef { header }
     }
 
+    /// Whether it is the task that is being polled here.
+    pub(crate) fn is_current(&self) -> bool {
+        // SAFETY: alive while a reference is held; the home never changes.
+        let home = unsafe { &self.header.as_ref().home };
+        home.at_home().is_some_and(|local| local.current.get() == Some(self.header))
+    }
+
     pub(crate) fn cancel(&self) {
         // SAFETY: alive while a reference is held.
         unsafe { life::post_shared(self.header, Errand::Cancel) };

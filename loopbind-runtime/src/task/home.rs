@@ -94,6 +94,8 @@ pub(crate) enum Phase {
 pub(crate) struct Counts {
     pub(crate) polls: Cell<u64>,
     pub(crate) callbacks: Cell<u64>,
+    /// Tasks that were dropped in their own turn, because they were asked to end.
+    pub(crate) dropped: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
     pub(crate) alive: Cell<usize>,
@@ -177,7 +179,9 @@ impl Home {
     #[cold]
     unsafe fn sort_mail(&self) {
         // The owner is here and awake: parked means that its host is asleep.
-        self.knock();
+        if self.inbox.unpark() {
+            self.ring();
+        }
         for node in self.inbox.take() {
             // SAFETY: what was posted is a header with a reference of the inbox's; on the owner's
             // thread.
@@ -207,13 +211,6 @@ impl Home {
         Ok(())
     }
 
-    /// Wakes the owner if it sleeps.
-    pub(crate) fn knock(&self) {
-        if self.inbox.knock() {
-            self.ring();
-        }
-    }
-
     fn ring(&self) {
         // The parent's loop must not notice what its child does.
         if self.is_inherited() {
@@ -238,11 +235,9 @@ impl Home {
         self.blocking.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The job is over, and has delivered what it had.
-    pub(crate) fn blocking_ended(&self) {
-        self.blocking.fetch_sub(1, Ordering::AcqRel);
-        // Who waits for the last job, or for a virtual clock that may go on now, looks again.
-        self.knock();
+    /// The job is over, and has delivered what it had. True: it was the last.
+    pub(crate) fn blocking_ended(&self) -> bool {
+        self.blocking.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -425,8 +420,10 @@ impl Local {
     }
 }
 
-/// The last resort: a line on standard error, and no panic where that is closed.
+/// The last resort: a line on standard error, and no panic where that is closed. In one piece, so that
+/// what several processes have to say does not mix.
 pub(crate) fn report_to_stderr(context: &dyn std::fmt::Display) {
     use io::Write as _;
-    let _ = writeln!(io::stderr().lock(), "loopbind: {context}");
+    let line = format!("loopbind: {context}\n");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }

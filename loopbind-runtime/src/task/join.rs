@@ -14,7 +14,7 @@ use super::header::TaskRef;
 use super::home::LocalHome;
 use super::info::TaskInfo;
 use super::life;
-use super::state::{AWAITED, CANCEL, DETACHED, DONE, HANDLE, TAKEN};
+use super::state::{AWAITED, DETACHED, DONE, HANDLE, TAKEN};
 use crate::ids::TaskId;
 use crate::panic::caught;
 
@@ -322,6 +322,11 @@ impl<T> Task<T> {
         drop(head.waiter.replace(Some(waker)));
     }
 
+    /// Forgets that it was awaited before: dropping it detaches.
+    pub(super) fn untie(&self) {
+        self.task.head().clear(AWAITED);
+    }
+
     /// A waker is the user's code: one that panics as it is dropped is reported, and whoever stops
     /// waiting goes on with what it was about to do.
     fn stop_waiting(&self) {
@@ -359,8 +364,9 @@ impl<T> Drop for Task<T> {
         head.clear(HANDLE);
         self.stop_waiting();
         if !head.has(DONE) {
-            if head.has(AWAITED) && !head.has(DETACHED | CANCEL) {
-                self.task.cancel();
+            if head.has(AWAITED) && !head.has(DETACHED) {
+                // One that was told already is cleaning up: that is not to be cut short.
+                self.task.cancel_once();
             }
         } else if !head.has(TAKEN) {
             head.set(TAKEN);

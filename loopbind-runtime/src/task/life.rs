@@ -111,10 +111,15 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
             if head.has(DONE) {
                 return bury(header, local);
             }
-            if head.has(ABORT) || !tell(head, local) {
+            // While the listeners are told, code of the user's runs. A request it makes is this one,
+            // heard already; but an abort is more, and a listener that was dropped before it heard
+            // has given its say back.
+            let told = !head.has(ABORT) && tell(head, local);
+            if !told || head.has(ABORT) || (head.has(CANCEL) && !head.has(TOLD)) {
                 head.clear(SCHEDULED);
                 return drop_cancelled(header, local);
             }
+            head.clear(CANCEL);
         }
         // Cleared before the poll, so that a wake during it schedules again.
         head.state.set((head.state.get() & !SCHEDULED) | POLLED | STARTED);
@@ -211,6 +216,7 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, on the owner's thread, and not in its poll.
     unsafe {
         let head = header.as_ref();
+        increment(&local.counts.dropped);
         // The destructors see the task whose they are.
         let before = local.current.replace((!head.has(CALLBACK)).then_some(header));
         let dropped = (head.vtable.drop_future)(header);
@@ -249,7 +255,8 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
             local.ready.push(header.cast());
         }
         notify(head, local);
-        if !head.has(HANDLE) {
+        // A root's is worth nothing, not even the dropping.
+        if !head.has(HANDLE | ROOT) {
             discard_outcome(header, local);
         }
         if !head.has(SCHEDULED) {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -101,7 +102,9 @@ impl<F: Future> TaskCell<F> {
             match polled {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
-                    let spill = Self::drop_future(header).err();
+                    // A future without a destructor is written over.
+                    let spill =
+                        if mem::needs_drop::<F>() { Self::drop_future(header).err() } else { None };
                     stage.write(Stage::Outcome(Ok(value)));
                     Polled::Ready(spill)
                 }

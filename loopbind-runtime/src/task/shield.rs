@@ -20,6 +20,7 @@ use super::join::Task;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn shield<T>(task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
+    task.untie();
     Shield { task }
 }
 

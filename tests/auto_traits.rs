@@ -1,0 +1,132 @@
+//! What may leave its thread, what may be shared, what may be moved: every public type, asserted where
+//! it is compiled. A row that is wrong does not build.
+//!
+//! THR-03: what belongs to a loop's thread cannot leave it. asyncio finds that out at run time, in
+//! debug mode; here the type says so. FUT-16's and THR-16's like cannot be written down either.
+
+use std::cell::Cell;
+use std::future::Ready;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use loopbind::thread::{LoopThread, ThreadBuilder};
+use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
+use loopbind::{
+    AbortOnDrop, BlockingTask, Bound, Builder, EventLoop, ExceptionContext, Handle, Join,
+    LoopError, LoopHandle, LoopId, Metrics, PanicPayload, RemoteTask, Runner, Task, TaskBuilder,
+    TaskError, TaskId, TaskInfo, TaskState, TimerHandle, Turn, UnhandledPanic,
+};
+
+/// Sendable, not shareable: the inner type of what takes its traits from its type argument.
+type JustSend = Cell<u8>;
+
+/// A future that must not move.
+struct Pinned(#[allow(dead_code)] PhantomPinned);
+
+impl Future for Pinned {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// Compiles only where `$type` does not implement `$trait`: with both of the impls below, the
+/// inference of `_` would have two answers.
+macro_rules! assert_not {
+    ($type:ty: $trait:path) => {
+        const _: fn() = || {
+            trait Ambiguous<A> {
+                fn answer() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            struct Two;
+            impl<T: ?Sized + $trait> Ambiguous<Two> for T {}
+            let _ = <$type as Ambiguous<_>>::answer;
+        };
+    };
+}
+
+macro_rules! assert_is {
+    ($type:ty: $trait:path) => {
+        const _: fn() = || {
+            fn check<T: ?Sized + $trait>() {}
+            check::<$type>();
+        };
+    };
+}
+
+macro_rules! rows {
+    ($($type:ty: $send:ident $sync:ident $unpin:ident;)*) => { $(
+        rows!(@ $send $type: Send);
+        rows!(@ $sync $type: Sync);
+        rows!(@ $unpin $type: Unpin);
+    )* };
+    (@ yes $type:ty: $trait:path) => { assert_is!($type: $trait); };
+    (@ no $type:ty: $trait:path) => { assert_not!($type: $trait); };
+}
+
+rows! {
+    // type: Send Sync Unpin
+    // What belongs to a loop's thread.
+    EventLoop: no no yes;
+    Bound: no no yes;
+    Runner: no no yes;
+    Handle: no no yes;
+    TimerHandle: no no yes;
+    Task<u8>: no no yes;
+    Task<PhantomPinned>: no no yes;
+    Join<'static, u8>: no no yes;
+    AbortOnDrop<u8>: no no yes;
+    TaskBuilder: no no yes;
+    Sleep: no no yes;
+    Timeout<Ready<u8>>: no no yes;
+    Timeout<Pinned>: no no no;
+    Interval: no no yes;
+    // What other threads have.
+    LoopHandle: yes yes yes;
+    Builder: yes yes yes;
+    RemoteTask<JustSend>: yes yes yes;
+    BlockingTask<JustSend>: yes yes yes;
+    RemoteTask<Rc<u8>>: no no yes;
+    BlockingTask<Rc<u8>>: no no yes;
+    LoopThread<u8>: yes yes yes;
+    ThreadBuilder: yes yes yes;
+    // Values.
+    LoopError: yes yes yes;
+    TaskError: yes yes yes;
+    PanicPayload: yes yes yes;
+    ExceptionContext: yes yes yes;
+    Metrics: yes yes yes;
+    TaskInfo: yes yes yes;
+    TaskState: yes yes yes;
+    TaskId: yes yes yes;
+    LoopId: yes yes yes;
+    Turn: yes yes yes;
+    UnhandledPanic: yes yes yes;
+    Elapsed: yes yes yes;
+    MissedTick: yes yes yes;
+}
+
+/// The handles that `select!` takes say when they are over.
+#[test]
+fn what_select_takes_is_fused() {
+    fn fused<T: futures::future::FusedFuture>() {}
+    fused::<Task<u8>>();
+    fused::<Join<'static, u8>>();
+    fused::<AbortOnDrop<u8>>();
+    fused::<RemoteTask<u8>>();
+    fused::<BlockingTask<u8>>();
+    fused::<Sleep>();
+}
+
+/// Errors are errors.
+#[test]
+fn errors_are_errors_that_travel() {
+    fn error<T: std::error::Error + Send + Sync + 'static>() {}
+    error::<LoopError>();
+    error::<TaskError>();
+    error::<Elapsed>();
+}

@@ -1,0 +1,154 @@
+//! `README.md` beside this file says which test pins which of asyncio's rules, and this says that it is
+//! true: no rule is left out, and each test named there exists and cites the rule.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rules that a first implementation is likely to break, that types do not keep, and that hold here.
+#[rustfmt::skip]
+const PINNED: &[&str] = &[
+    // Lookup and binding.
+    "GEL-01", "GEL-02", "GEL-03", "GEL-05", "GEL-06", "GEL-08", "GEL-10", "GEL-11", "GEL-12",
+    "GEL-27",
+    // Running.
+    "RUN-01", "RUN-02", "RUN-03", "RUN-04", "RUN-05", "RUN-11", "RUN-12", "RUN-16", "RUN-17",
+    "RUN-19", "RUN-20", "RUN-22", "RUN-29", "RUN-35",
+    // Callbacks, timers, handles.
+    "CB-01", "CB-02", "CB-03", "CB-05", "CB-06", "CB-10", "CB-12", "CB-15", "CB-17", "CB-24",
+    "CB-26",
+    // Threads.
+    "THR-01", "THR-03", "THR-08", "THR-13", "THR-16",
+    // Tasks.
+    "FUT-07", "FUT-13", "FUT-16", "TSK-01", "TSK-05", "TSK-08",
+    // Cancellation.
+    "CAN-01", "CAN-02", "CAN-04", "CAN-05", "CAN-08", "CAN-09", "CAN-10", "CAN-12",
+    // Waiting for several.
+    "GAT-02", "GAT-05", "GAT-06", "GAT-07", "WAI-02", "WAI-06", "ASC-02",
+    // Shields and time-outs.
+    "SHI-01", "WFR-02", "WFR-03", "WFR-07", "TMO-02", "TMO-04", "TMO-06",
+    // Blocking work.
+    "EXE-03",
+    // Errors and debug mode.
+    "EXH-04", "EXH-10", "DBG-03",
+    // The end of a run.
+    "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-26",
+];
+
+/// Those of task groups and context variables, which come later.
+#[rustfmt::skip]
+const LATER: &[&str] = &[
+    "TGR-02", "TGR-04", "TGR-05", "TGR-06", "TGR-07", "RNR-16",
+];
+
+/// Those that do not hold here, by decision.
+const OTHERWISE: &[&str] = &["RNR-20", "RNR-22"];
+
+struct Row {
+    rule: String,
+    tests: Vec<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// The rows of the table under a heading that starts with `heading`.
+fn rows(readme: &str, heading: &str) -> Vec<Row> {
+    let start = readme.find(&format!("\n## {heading}")).expect(heading);
+    let section = &readme[start + 1..];
+    let section = &section[..section.find("\n## ").unwrap_or(section.len())];
+    let table = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    table
+        .map(|line| {
+            let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+            let rule = cells.next().unwrap().to_owned();
+            let tests = cells.nth(1).unwrap_or_default();
+            // Every other piece stands between backticks.
+            Row { rule, tests: tests.split('`').skip(1).step_by(2).map(str::to_owned).collect() }
+        })
+        .collect()
+}
+
+/// A test's text, from its comment to its closing brace; `None` where there is no such test.
+fn text_of(test: &str) -> Option<String> {
+    let (file, name) = test.rsplit_once("::")?;
+    let path = folder().join(file);
+    let source = fs::read_to_string(path.with_extension("rs"))
+        .or_else(|_| fs::read_to_string(path.join("main.rs")))
+        .ok()?;
+    let lines: Vec<_> = source.lines().collect();
+    let at = lines.iter().position(|line| line.contains(&format!("fn {name}(")))?;
+    let above = lines[..at].iter().rev();
+    let above =
+        above.take_while(|line| line.trim().starts_with("//") || line.trim().starts_with('#'));
+    let start = at - above.count();
+    let indent = lines[at].len() - lines[at].trim_start().len();
+    let closing = format!("{}}}", " ".repeat(indent));
+    let length = lines[at..].iter().position(|line| *line == closing)?;
+    let text = lines[start..at + length].join("\n");
+    // One of libtest, of ours, or of a list of cases.
+    let attributes = lines[start..at].join("\n");
+    let is_run = attributes.contains("#[test]")
+        || attributes.contains("loop_test")
+        || source.split("cases![").nth(1).is_some_and(|list| {
+            list.split(']').next().unwrap().split(',').any(|case| case.trim() == name)
+        });
+    is_run.then_some(text)
+}
+
+/// Whether `text` names `rule`, and not merely one whose number begins the same.
+fn cites(text: &str, rule: &str) -> bool {
+    text.match_indices(rule).any(|(at, _)| {
+        !text[at + rule.len()..].starts_with(|next: char| next.is_ascii_digit())
+            && !text[..at].ends_with(|before: char| before.is_alphanumeric())
+    })
+}
+
+/// Every rule has its row, in order, under the heading where it belongs, and none has two.
+#[test]
+fn every_rule_is_listed_once() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let lists = [("Which test pins", PINNED), ("Not yet", LATER), ("Decided otherwise", OTHERWISE)];
+    for (heading, rules) in lists {
+        let listed: Vec<_> = rows(&readme, heading).into_iter().map(|row| row.rule).collect();
+        assert_eq!(listed, rules, "under {heading:?}");
+    }
+    let all: BTreeSet<_> = lists.iter().flat_map(|(_, rules)| rules.iter()).collect();
+    assert_eq!(all.len(), PINNED.len() + LATER.len() + OTHERWISE.len());
+}
+
+/// Every test that is named for a rule exists, is run, and cites it.
+#[test]
+fn every_test_that_is_named_exists_and_cites_its_rule() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let mut wrong = Vec::new();
+    for row in rows(&readme, "Which test pins") {
+        if row.tests.is_empty() {
+            wrong.push(format!("{}: no test", row.rule));
+        }
+        for test in row.tests {
+            match text_of(&test) {
+                None => wrong.push(format!("{}: there is no test {test}", row.rule)),
+                Some(text) if !cites(&text, &row.rule) => {
+                    wrong.push(format!("{}: {test} does not cite it", row.rule));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What reads the map reads it right.
+#[test]
+fn a_test_is_found_by_its_name_and_its_citations_are_read() {
+    let this = "catalogue::a_test_is_found_by_its_name_and_its_citations_are_read";
+    assert!(text_of(this).is_some_and(|text| text.contains("reads it right")));
+    assert!(text_of("catalogue::text_of").is_none(), "no test");
+    assert!(text_of("catalogue::no_such_test").is_none());
+    assert!(text_of("no_such_file::a_test").is_none());
+    assert!(text_of("main_thread::a_thread_named_main_has_no_loop").is_some());
+    assert!(cites("/// RUN-01, RUN-12: so.", "RUN-01") && cites("(RUN-12)", "RUN-12"));
+    assert!(!cites("/// RUN-12.", "RUN-1") && !cites("/// GRUN-12.", "RUN-12"));
+}
