@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
 
-use self::sealed::{Resolve, Target};
 use crate::error::LoopError;
 use crate::event_loop::spawn_blocking;
 use crate::task::LocalHome;
@@ -27,22 +26,17 @@ use crate::task::LocalHome;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[allow(private_bounds)] // That is what seals it.
 pub trait ToAddrs: Resolve {}
 
-mod sealed {
-    use std::io;
-    use std::net::SocketAddr;
+pub(super) trait Resolve {
+    fn target(&self) -> io::Result<Target>;
+}
 
-    pub trait Resolve {
-        fn target(&self) -> io::Result<Target>;
-    }
-
-    /// Nothing borrowed: it may wait.
-    #[allow(missing_debug_implementations)]
-    pub enum Target {
-        Known(Vec<SocketAddr>),
-        Name(String, u16),
-    }
+/// Nothing borrowed: it may wait.
+pub(super) enum Target {
+    Known(Vec<SocketAddr>),
+    Name(String, u16),
 }
 
 /// Looks a host and port up: numbers at once, names on the blocking pool, by the system's resolver.

@@ -119,18 +119,61 @@ pub struct ServerBuilder {
 
 impl ServerBuilder {
     /// What [`start_server`] starts with.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let builder = loopbind::net::ServerBuilder::new();
+    /// let server = builder.start("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// assert!(server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> Self {
         ServerBuilder { max_connections: None, backlog: BACKLOG }
     }
 
     /// At most so many connections at once: others wait in the system's queue until one ends. Zero
     /// counts as one.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = Server::builder()
+    ///     .max_connections(1)
+    ///     .start("127.0.0.1:0", |stream, _peer| async move {
+    ///         pending::<()>().await;
+    ///         drop(stream);
+    ///     })
+    ///     .await?;
+    /// let _first = TcpStream::connect(server.local_addrs()).await?;
+    /// let _waits = TcpStream::connect(server.local_addrs()).await?;
+    /// for _ in 0..10 {
+    ///     yield_now().await;
+    /// }
+    /// assert!(server.connections() <= 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.max_connections = Some(limit.max(1));
         self
     }
 
     /// How many connections may wait in the system's queue; the system has a limit of its own.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let builder = Server::builder().backlog(16);
+    /// let server = builder.start("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// assert!(server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
         self
@@ -143,6 +186,19 @@ impl ServerBuilder {
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let addresses = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| address.parse().unwrap());
+    /// let server = Server::builder()
+    ///     .start(addresses as [std::net::SocketAddr; 2], |_stream, _peer| async {})
+    ///     .await?;
+    /// assert_eq!(server.local_addrs().len(), 2);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn start<F, Fut>(
         self,
@@ -182,6 +238,18 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// `InvalidInput` where there is none; the system's; [`LoopError::NoRunningLoop`] outside of runs.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let inherited = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = loopbind::net::TcpListener::from_std(inherited)?;
+    /// let server = Server::builder().start_on([listener], |_stream, _peer| async {})?;
+    /// assert!(server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn start_on<F, Fut>(
         self,
@@ -221,6 +289,17 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// As [`start_unix_server`].
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let path = std::env::temp_dir().join(format!("loopbind-unix-{}", std::process::id()));
+    /// let server = Server::builder().start_unix(&path, |_stream| async {})?;
+    /// assert!(path.exists());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn start_unix<F, Fut>(
         self,
@@ -274,21 +353,25 @@ where
     Listening { accepting, _socket: socket }
 }
 
-/// The file of a Unix socket, removed when this drops, if it is still the one.
+/// The file of a Unix socket, removed when this drops, if it is still the one, and still ours: a forked
+/// child lets go of its parent's socket, and leaves the file.
 struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    forks: u64,
 }
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        Ok(SocketFile { path: std::path::absolute(path)?, identity: sys::identity(path)? })
+        let (path, identity) = (std::path::absolute(path)?, sys::identity(path)?);
+        Ok(SocketFile { path, identity, forks: sys::forks() })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if sys::identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        let same = sys::identity(&self.path).is_ok_and(|identity| identity == self.identity);
+        if same && self.forks == sys::forks() {
             // Somebody may be faster: it is gone then, too.
             let _ = std::fs::remove_file(&self.path);
         }

@@ -84,27 +84,88 @@ impl Server {
     }
 
     /// A server to be set up first.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let builder = Server::builder().max_connections(100);
+    /// let server = builder.start("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// assert!(server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
 
     /// The addresses it listens, or listened, on; none for a Unix server.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// assert_ne!(server.local_addrs()[0].port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.addresses.clone()
     }
 
     /// Whether it listens: from the start, until it is closed. SRV-01.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// server.close();
+    /// assert!(!server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_serving(&self) -> bool {
         !self.connections.is_closed()
     }
 
     /// How many connections there are: those whose handler is not over.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |stream, _peer| async move {
+    ///     pending::<()>().await;
+    ///     drop(stream);
+    /// })
+    /// .await?;
+    /// let client = TcpStream::connect(server.local_addrs()).await?;
+    /// while server.connections() == 0 {
+    ///     yield_now().await;
+    /// }
+    /// assert_eq!(server.connections(), 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
 
     /// Ends the listening, at once: who connects from here on is refused. Connections that are there
     /// go on. Idempotent.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// server.close();
+    /// assert!(TcpStream::connect(server.local_addrs()).await.is_err());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close(&self) {
         let listening = self.listening.take();
         drop(listening);
@@ -115,6 +176,18 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// server.close();
+    /// server.wait_closed().await;
+    /// assert_eq!(server.connections(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn wait_closed(&self) {
         poll_fn(|cx| self.connections.poll_over(cx)).await
     }
@@ -127,6 +200,18 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping it closes the server, as said.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |_stream, _peer| async {}).await?;
+    /// let limit = Duration::from_millis(1);
+    /// assert!(loopbind::timeout(limit, server.serve_forever()).await.is_err());
+    /// assert!(!server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn serve_forever(&self) -> io::Result<()> {
         if self.serving_forever.get() {
             let text = format!("server {self:?} is already being awaited on serve_forever()");
@@ -146,11 +231,55 @@ impl Server {
     ///
     /// What a peer sends all the same may still be read; a handler that does not read does not notice:
     /// [`shut_down`](Server::shut_down) sets a limit.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// use futures::AsyncReadExt;
+    ///
+    /// let server = start_server("127.0.0.1:0", |mut stream, _peer| async move {
+    ///     while let Ok(1..) = stream.read(&mut [0; 64]).await {}
+    /// })
+    /// .await?;
+    /// let client = TcpStream::connect(server.local_addrs()).await?;
+    /// while server.connections() == 0 {
+    ///     yield_now().await;
+    /// }
+    /// server.close_clients();
+    /// server.close();
+    /// server.wait_closed().await;
+    /// assert_eq!(server.connections(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close_clients(&self) {
         self.connections.end_reading();
     }
 
     /// Ends every connection, and aborts its handler. SRV-04.
+    ///
+    /// ```
+    /// # use loopbind::{net::{Server, TcpStream, start_server}, run, yield_now};
+    /// # use std::{future::pending, time::Duration};
+    /// # run(async {
+    /// let server = start_server("127.0.0.1:0", |stream, _peer| async move {
+    ///     pending::<()>().await;
+    ///     drop(stream);
+    /// })
+    /// .await?;
+    /// let client = TcpStream::connect(server.local_addrs()).await?;
+    /// while server.connections() == 0 {
+    ///     yield_now().await;
+    /// }
+    /// server.abort_clients();
+    /// while server.connections() > 0 {
+    ///     yield_now().await;
+    /// }
+    /// assert!(server.is_serving());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn abort_clients(&self) {
         self.connections.abort();
     }

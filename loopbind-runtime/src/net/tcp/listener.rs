@@ -69,6 +69,16 @@ impl TcpListener {
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn bind(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -107,6 +117,17 @@ impl TcpListener {
     ///
     /// # Cancel safety
     /// Dropping it loses no connection.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_stream, peer) = listener.accept().await?;
+    /// assert_eq!(peer, stream.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.acceptor.accept().await
     }
@@ -115,6 +136,20 @@ impl TcpListener {
     ///
     /// # Errors
     /// As [`accept`](TcpListener::accept): the stream goes on after an error.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// use futures::StreamExt;
+    ///
+    /// let mut incoming = listener.incoming();
+    /// let accepted = incoming.next().await.unwrap()?;
+    /// assert_eq!(accepted.peer_addr()?, stream.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn incoming(&self) -> impl Stream<Item = io::Result<TcpStream>> + Unpin + '_ {
         self.acceptor.incoming()
     }
@@ -123,6 +158,15 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.acceptor.get_ref().local_addr()
     }
@@ -131,6 +175,15 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.ttl()? > 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.acceptor.get_ref().ttl()
     }
@@ -139,6 +192,16 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// listener.set_ttl(7)?;
+    /// assert_eq!(listener.ttl()?, 7);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.acceptor.get_ref().set_ttl(ttl)
     }
@@ -147,6 +210,15 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.acceptor.get_ref().take_error()
     }
@@ -155,6 +227,18 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let inner = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = TcpListener::from_std(inner)?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(listener.accept().await?.1, stream.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::net::TcpListener) -> io::Result<Self> {
         Async::new(inner).map(Self::of)
     }
@@ -163,6 +247,16 @@ impl TcpListener {
     ///
     /// # Errors
     /// None today: see [`Async::into_inner`].
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let inner = listener.into_std()?;
+    /// assert_eq!(inner.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
         self.acceptor.into_inner()
     }

@@ -45,6 +45,16 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's, where it has no descriptors left.
+    ///
+    /// ```
+    /// # use loopbind::{net, run};
+    /// # run(async {
+    /// let socket = net::TcpSocket::new_v4()?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// assert!(socket.local_addr()?.is_ipv4());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new_v4() -> io::Result<Self> {
         Self::new(Domain::IPV4)
     }
@@ -53,6 +63,17 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's, where it has no descriptors left, or no IPv6.
+    ///
+    /// ```
+    /// # use loopbind::{net, run};
+    /// # run(async {
+    /// if let Ok(socket) = net::TcpSocket::new_v6() {
+    ///     socket.set_only_v6(true)?;
+    ///     assert!(socket.local_addr()?.is_ipv6());
+    /// }
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new_v6() -> io::Result<Self> {
         Self::new(Domain::IPV6)
     }
@@ -72,6 +93,16 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's, with the address in the text.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         let bound = self.socket.bind(&addr.into());
         bound.map_err(|error| named(error, format!("cannot bind {addr}")))
@@ -82,6 +113,17 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's: `AddrInUse` where somebody else listens there.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// let listener = socket.listen(1024)?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
         Ok(TcpListener::of(Async::nonblocking(self.socket.into())))
@@ -96,6 +138,18 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     /// Dropping it gives the attempt up, and closes the socket.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// let listener = loopbind::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// socket.set_nodelay(true)?;
+    /// let stream = socket.connect(listener.local_addr()?).await?;
+    /// assert!(stream.nodelay()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         TcpStream::establish(self.socket, addr).await
     }
@@ -104,6 +158,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert_eq!(socket.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?;
         address.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
@@ -113,6 +176,20 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.set_reuse_port(true)?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// let other = TcpSocket::new_v4()?;
+    /// other.set_reuse_port(true)?;
+    /// other.bind(socket.local_addr()?)?;
+    /// assert_eq!(other.local_addr()?, socket.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_reuse_port(&self, on: bool) -> io::Result<()> {
         self.socket.set_reuse_port(on)
     }
@@ -121,6 +198,17 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.set_reuse_address(true)?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_reuse_address(&self, on: bool) -> io::Result<()> {
         self.socket.set_reuse_address(on)
     }
@@ -129,6 +217,16 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// let socket = TcpSocket::new_v6();
+    /// assert!(socket.is_err() || socket.unwrap().set_only_v6(true).is_ok());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_only_v6(&self, on: bool) -> io::Result<()> {
         self.socket.set_only_v6(on)
     }
@@ -137,6 +235,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert!(socket.set_nodelay(true).is_ok());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(on)
     }
@@ -146,6 +253,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert!(socket.set_keepalive(Some(std::time::Duration::from_secs(60))).is_ok());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_keepalive(&self, after: Option<Duration>) -> io::Result<()> {
         match after {
             Some(after) => self.socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after)),
@@ -158,6 +274,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert!(socket.set_linger(Some(std::time::Duration::ZERO)).is_ok());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_linger(&self, limit: Option<Duration>) -> io::Result<()> {
         self.socket.set_linger(limit)
     }
@@ -166,6 +291,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert!(socket.send_buffer_size()? > 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_buffer_size(&self) -> io::Result<usize> {
         self.socket.send_buffer_size()
     }
@@ -174,6 +308,16 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.set_send_buffer_size(32 << 10)?;
+    /// assert!(socket.send_buffer_size()? >= 32 << 10);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_send_buffer_size(&self, size: usize) -> io::Result<()> {
         self.socket.set_send_buffer_size(size)
     }
@@ -182,6 +326,15 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// assert!(socket.recv_buffer_size()? > 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
         self.socket.recv_buffer_size()
     }
@@ -190,6 +343,16 @@ impl TcpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::TcpSocket, run};
+    /// # run(async {
+    /// # let socket = TcpSocket::new_v4()?;
+    /// socket.set_recv_buffer_size(32 << 10)?;
+    /// assert!(socket.recv_buffer_size()? >= 32 << 10);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_recv_buffer_size(&self, size: usize) -> io::Result<()> {
         self.socket.set_recv_buffer_size(size)
     }

@@ -69,6 +69,16 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Dropping it gives the attempt up, and closes its socket.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn connect(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -104,6 +114,17 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let inner = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let stream = TcpStream::from_std(inner)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::net::TcpStream) -> io::Result<Self> {
         Async::new(inner).map(Self::of)
     }
@@ -112,6 +133,19 @@ impl TcpStream {
     ///
     /// # Errors
     /// Where clones of this handle exist: they would go on using it.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let clone = stream.clone();
+    /// assert!(stream.into_std().is_err());
+    /// let inner = clone.into_std()?;
+    /// inner.set_nonblocking(false)?;
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
         self.0.into_socket()
     }
@@ -120,6 +154,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(stream.local_addr()?.ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
@@ -128,6 +172,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's: `NotConnected` once the other end has reset the connection.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().peer_addr()
     }
@@ -139,6 +193,21 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut server, _) = listener.accept().await?;
+    /// client.write_all(b"word").await?;
+    /// let mut buffer = [0; 8];
+    /// assert_eq!(server.peek(&mut buffer).await?, 4);
+    /// assert_eq!(server.read(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -153,6 +222,20 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut server, _) = listener.accept().await?;
+    /// client.write_all(b"x").await?;
+    /// server.readable().await?;
+    /// assert_eq!(server.read(&mut [0; 8]).await?, 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.0.io().readable().await
     }
@@ -164,6 +247,17 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.writable().await?;
+    /// assert!(stream.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         self.0.io().writable().await
     }
@@ -172,6 +266,19 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's: `NotConnected` where the connection is over.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut server, _) = listener.accept().await?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// assert_eq!(server.read(&mut [0; 8]).await?, 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.socket().shutdown(how)
     }
@@ -180,6 +287,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(!stream.nodelay()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.socket().nodelay()
     }
@@ -188,6 +305,17 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_nodelay(true)?;
+    /// assert!(stream.nodelay()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.0.socket().set_nodelay(on)
     }
@@ -196,6 +324,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.linger()?, None);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.0.socket()).linger()
     }
@@ -204,6 +342,21 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (mut server, _) = listener.accept().await?;
+    /// client.set_linger(Some(std::time::Duration::ZERO))?;
+    /// drop(client);
+    /// let error = server.read(&mut [0; 8]).await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_linger(&self, limit: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.0.socket()).set_linger(limit)
     }
@@ -212,6 +365,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(stream.ttl()? > 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.socket().ttl()
     }
@@ -220,6 +383,17 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_ttl(7)?;
+    /// assert_eq!(stream.ttl()?, 7);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.socket().set_ttl(ttl)
     }
@@ -228,6 +402,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use loopbind::{net::{TcpListener, TcpStream}, run};
+    /// # run(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(stream.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.socket().take_error()
     }

@@ -37,6 +37,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, with the path in the text: `AddrInUse` where a file is there already.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-datagram-bind-{}", std::process::id()));
+    /// # run(async {
+    /// let socket = UnixDatagram::bind(&path)?;
+    /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::bind_addr(&address_of(path.as_ref())?)
     }
@@ -45,6 +56,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`bind`](UnixDatagram::bind).
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-datagram-bind-addr-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let receiver = UnixDatagram::bind_addr(&address)?;
+    /// assert!(receiver.local_addr()?.as_abstract_name().is_some());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         let socket = std::os::unix::net::UnixDatagram::bind_addr(address);
         let socket =
@@ -56,6 +79,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, where it has no descriptors left.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-datagram-unbound-{}", std::process::id()));
+    /// # run(async {
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// let sender = UnixDatagram::unbound()?;
+    /// assert_eq!(sender.send_to(b"word", &path).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn unbound() -> io::Result<Self> {
         Self::from_std(std::os::unix::net::UnixDatagram::unbound()?)
     }
@@ -64,6 +99,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, where it has no descriptors left.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// left.send(b"word").await?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (left, right) = std::os::unix::net::UnixDatagram::pair()?;
         Ok((Self::from_std(left)?, Self::from_std(right)?))
@@ -73,6 +119,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, with the path in the text.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-datagram-connect-{}", std::process::id()));
+    /// # run(async {
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// let sender = UnixDatagram::unbound()?;
+    /// sender.connect(&path)?;
+    /// assert_eq!(sender.send(b"word").await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&address_of(path.as_ref())?)
     }
@@ -81,6 +140,20 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`connect`](UnixDatagram::connect).
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-datagram-connect-addr-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let receiver = UnixDatagram::bind_addr(&address)?;
+    /// let sender = UnixDatagram::unbound()?;
+    /// sender.connect_addr(&address)?;
+    /// assert_eq!(sender.send(b"word").await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         let connected = self.io.get_ref().connect_addr(address);
         connected.map_err(|error| named(error, format!("cannot connect to {}", shown(address))))
@@ -93,6 +166,16 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropped before it was ready, it has sent nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// assert_eq!(left.send(b"word").await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
         self.io.write_with(|socket| socket.send(buffer)).await
     }
@@ -104,6 +187,17 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropped before it was ready, it has sent nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-datagram-send-to-{}", std::process::id()));
+    /// # run(async {
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// assert_eq!(UnixDatagram::unbound()?.send_to(b"word", &path).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn send_to(&self, buffer: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let address = address_of(path.as_ref())?;
         drop(path);
@@ -117,6 +211,18 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// As [`send_to`](UnixDatagram::send_to).
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-datagram-send-to-addr-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let receiver = UnixDatagram::bind_addr(&address)?;
+    /// assert_eq!(UnixDatagram::unbound()?.send_to_addr(b"word", &address).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn send_to_addr(&self, buffer: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let mut pause = Pause::new();
         loop {
@@ -137,6 +243,17 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it loses no datagram.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// left.send(b"word").await?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.recv(buffer)).await
     }
@@ -148,6 +265,18 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it loses no datagram.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// left.send(b"word").await?;
+    /// let (count, from) = right.recv_from(&mut buffer).await?;
+    /// assert!(count == 4 && from.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.read_with(|socket| socket.recv_from(buffer)).await
     }
@@ -159,6 +288,18 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// left.send(b"word").await?;
+    /// right.readable().await?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.io.readable().await
     }
@@ -167,6 +308,16 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// assert!(left.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().local_addr()
     }
@@ -175,6 +326,16 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `NotConnected` where there is none.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// assert!(left.peer_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
@@ -183,6 +344,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// right.shutdown(std::net::Shutdown::Both)?;
+    /// assert!(left.send(b"word").await.is_err());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get_ref().shutdown(how)
     }
@@ -191,6 +363,16 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// assert!(left.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get_ref().take_error()
     }
@@ -199,6 +381,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// let (left, right) = std::os::unix::net::UnixDatagram::pair()?;
+    /// let right = UnixDatagram::from_std(right)?;
+    /// left.send(b"word")?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
         Ok(UnixDatagram { io: Async::new(inner)? })
     }
@@ -207,6 +402,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// None today: see [`Async::into_inner`].
+    ///
+    /// ```
+    /// # use loopbind::{net::UnixDatagram, run};
+    /// # run(async {
+    /// # let (left, right) = UnixDatagram::pair()?;
+    /// # let mut buffer = [0; 64];
+    /// let inner = left.into_std()?;
+    /// assert_eq!(inner.recv(&mut []).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixDatagram> {
         self.io.into_inner()
     }

@@ -54,6 +54,17 @@ impl UnixListener {
     /// # Errors
     /// The system's, with the path in the text: `AddrInUse` where a file is there already, somebody
     /// listening or not.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-listener-bind-{}", std::process::id()));
+    /// # run(async {
+    /// let listener = UnixListener::bind(&path)?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::bind_addr(&address_of(path.as_ref())?)
     }
@@ -62,6 +73,18 @@ impl UnixListener {
     ///
     /// # Errors
     /// As [`bind`](UnixListener::bind).
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-listener-bind-addr-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// assert!(listener.local_addr()?.as_abstract_name().is_some());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         let listener = std::os::unix::net::UnixListener::bind_addr(address);
         let listener =
@@ -80,6 +103,20 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// Dropping it loses no connection.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-listener-accept-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address).await?;
+    /// let (_stream, from) = listener.accept().await?;
+    /// assert!(from.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.acceptor.accept().await
     }
@@ -88,6 +125,21 @@ impl UnixListener {
     ///
     /// # Errors
     /// As [`accept`](UnixListener::accept): the stream goes on after an error.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-listener-incoming-{}", std::process::id());
+    /// # run(async {
+    /// use futures::StreamExt;
+    ///
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address).await?;
+    /// assert!(listener.incoming().next().await.unwrap().is_ok());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn incoming(&self) -> impl Stream<Item = io::Result<UnixStream>> + Unpin + '_ {
         self.acceptor.incoming()
     }
@@ -96,6 +148,18 @@ impl UnixListener {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-listener-local-addr-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// assert!(listener.local_addr()?.as_abstract_name().is_some());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.acceptor.get_ref().local_addr()
     }
@@ -104,6 +168,18 @@ impl UnixListener {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    /// # let abstract_name = format!("loopbind-unix-listener-take-error-{}", std::process::id());
+    /// # run(async {
+    /// let address = SocketAddr::from_abstract_name(abstract_name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.acceptor.get_ref().take_error()
     }
@@ -112,6 +188,18 @@ impl UnixListener {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-listener-from-std-{}", std::process::id()));
+    /// # run(async {
+    /// let inner = std::os::unix::net::UnixListener::bind(&path)?;
+    /// let listener = UnixListener::from_std(inner)?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::os::unix::net::UnixListener) -> io::Result<Self> {
         Ok(UnixListener { acceptor: Acceptor::new(Async::new(inner)?) })
     }
@@ -120,6 +208,17 @@ impl UnixListener {
     ///
     /// # Errors
     /// None today: see [`Async::into_inner`].
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-listener-into-std-{}", std::process::id()));
+    /// # run(async {
+    /// let inner = UnixListener::bind(&path)?.into_std()?;
+    /// assert_eq!(inner.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixListener> {
         self.acceptor.into_inner()
     }

@@ -56,6 +56,18 @@ impl UnixStream {
     ///
     /// # Cancel safety
     /// Dropping it gives the attempt up, and closes its socket.
+    ///
+    /// ```
+    /// # use loopbind::{net::{UnixDatagram, UnixListener, UnixStream}, run};
+    /// # let path = std::env::temp_dir().join(format!("loopbind-unix-stream-connect-{}", std::process::id()));
+    /// # run(async {
+    /// let listener = UnixListener::bind(&path)?;
+    /// let stream = UnixStream::connect(&path).await?;
+    /// assert_eq!(stream.peer_addr()?.as_pathname(), Some(&*path));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # let _ = std::fs::remove_file(path);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let address = address_of(path.as_ref())?;
         drop(path);
@@ -98,6 +110,17 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's, where it has no descriptors left.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// left.write_all(b"x").await?;
+    /// assert_eq!(right.read(&mut [0; 8]).await?, 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (left, right) = std::os::unix::net::UnixStream::pair()?;
         Ok((Self::from_std(left)?, Self::from_std(right)?))
@@ -115,6 +138,19 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// let (left, right) = std::os::unix::net::UnixStream::pair()?;
+    /// let (mut left, mut right) = (UnixStream::from_std(left)?, UnixStream::from_std(right)?);
+    /// left.write_all(b"x").await?;
+    /// assert_eq!(right.read(&mut [0; 8]).await?, 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::os::unix::net::UnixStream) -> io::Result<Self> {
         Async::new(inner).map(Self::of)
     }
@@ -123,6 +159,19 @@ impl UnixStream {
     ///
     /// # Errors
     /// Where clones of this handle exist: they would go on using it.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// let clone = left.clone();
+    /// assert!(left.into_std().is_err());
+    /// let inner = clone.into_std()?;
+    /// inner.set_nonblocking(false)?;
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixStream> {
         self.0.into_socket()
     }
@@ -131,6 +180,16 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// assert!(left.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
@@ -139,6 +198,16 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// assert!(left.peer_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().peer_addr()
     }
@@ -147,6 +216,16 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// assert_eq!(right.peer_cred()?.pid, std::process::id() as i32);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_cred(&self) -> io::Result<PeerCredentials> {
         let (pid, uid, gid) = sys::peer_credentials(self.as_fd())?;
         Ok(PeerCredentials { pid, uid, gid })
@@ -159,6 +238,18 @@ impl UnixStream {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// left.write_all(b"x").await?;
+    /// right.readable().await?;
+    /// assert_eq!(right.read(&mut [0; 8]).await?, 1);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.0.io().readable().await
     }
@@ -170,6 +261,17 @@ impl UnixStream {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// left.writable().await?;
+    /// assert!(left.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         self.0.io().writable().await
     }
@@ -178,6 +280,17 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's: `NotConnected` where the connection is over.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// left.shutdown(std::net::Shutdown::Write)?;
+    /// assert_eq!(right.read(&mut [0; 8]).await?, 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.socket().shutdown(how)
     }
@@ -186,6 +299,16 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use futures::{AsyncReadExt, AsyncWriteExt};
+    /// # use loopbind::{net::UnixStream, run};
+    /// # run(async {
+    /// # let (mut left, mut right) = UnixStream::pair()?;
+    /// assert!(left.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.socket().take_error()
     }

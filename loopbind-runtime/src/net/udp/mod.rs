@@ -1,11 +1,13 @@
 //! UDP.
 
+mod options;
+
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use super::addresses::{ToAddrs, named, no_addresses, resolve};
 use crate::io::Async;
+use crate::net::addresses::{ToAddrs, named, no_addresses, resolve};
 
 /// A UDP socket: datagrams from and to anybody, or, once [connected](UdpSocket::connect), one peer.
 ///
@@ -44,6 +46,16 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let socket = UdpSocket::bind(("127.0.0.1", 0)).await?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn bind(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -63,6 +75,18 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropped while a name is looked up, it changes nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.connect(right.local_addr()?).await?;
+    /// assert_eq!(left.peer_addr()?, right.local_addr()?);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn connect(&self, addr: impl ToAddrs) -> io::Result<()> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -81,6 +105,17 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropped before it was ready, it has sent nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// assert_eq!(left.send_to(b"word", right.local_addr()?).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> io::Result<usize> {
         self.io.write_with(|socket| socket.send_to(buffer, to)).await
     }
@@ -92,6 +127,18 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it loses no datagram.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.send_to(b"word", right.local_addr()?).await?;
+    /// assert_eq!(right.recv_from(&mut buffer).await?, (4, left.local_addr()?));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.read_with(|socket| socket.recv_from(buffer)).await
     }
@@ -103,6 +150,19 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.send_to(b"word", right.local_addr()?).await?;
+    /// assert_eq!(right.peek_from(&mut buffer).await?, (4, left.local_addr()?));
+    /// assert_eq!(right.recv_from(&mut buffer).await?, (4, left.local_addr()?));
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.read_with(|socket| socket.peek_from(buffer)).await
     }
@@ -114,6 +174,18 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropped before it was ready, it has sent nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.connect(right.local_addr()?).await?;
+    /// assert_eq!(left.send(b"word").await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
         self.io.write_with(|socket| socket.send(buffer)).await
     }
@@ -125,6 +197,18 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it loses no datagram.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.send_to(b"word", right.local_addr()?).await?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.recv(buffer)).await
     }
@@ -136,6 +220,19 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.send_to(b"word", right.local_addr()?).await?;
+    /// assert_eq!(right.peek(&mut buffer).await?, 4);
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.peek(buffer)).await
     }
@@ -147,6 +244,19 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let left = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let right = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # let mut buffer = [0; 64];
+    /// left.send_to(b"word", right.local_addr()?).await?;
+    /// right.readable().await?;
+    /// assert_eq!(right.recv(&mut buffer).await?, 4);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.io.readable().await
     }
@@ -158,6 +268,16 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.writable().await?;
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         self.io.writable().await
     }
@@ -166,6 +286,15 @@ impl UdpSocket {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.local_addr()?.ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().local_addr()
     }
@@ -174,6 +303,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// `NotConnected` where it is to none.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let error = socket.peer_addr().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
@@ -182,6 +321,15 @@ impl UdpSocket {
     ///
     /// # Errors
     /// The system's, where it cannot say.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.get_ref().take_error()
     }
@@ -190,6 +338,17 @@ impl UdpSocket {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let inner = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = UdpSocket::from_std(inner)?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(inner: std::net::UdpSocket) -> io::Result<Self> {
         Ok(UdpSocket { io: Async::new(inner)? })
     }
@@ -198,126 +357,18 @@ impl UdpSocket {
     ///
     /// # Errors
     /// None today: see [`Async::into_inner`].
+    ///
+    /// ```
+    /// # use loopbind::{net::UdpSocket, run};
+    /// # run(async {
+    /// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let inner = socket.into_std()?;
+    /// assert_eq!(inner.recv(&mut []).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(()) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
         self.io.into_inner()
-    }
-}
-
-/// Options, as std has them.
-impl UdpSocket {
-    /// Whether it may send to broadcast addresses (`SO_BROADCAST`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn broadcast(&self) -> io::Result<bool> {
-        self.io.get_ref().broadcast()
-    }
-
-    /// Sets [`broadcast`](UdpSocket::broadcast).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.io.get_ref().set_broadcast(on)
-    }
-
-    /// How many routers a datagram may pass (`IP_TTL`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.io.get_ref().ttl()
-    }
-
-    /// Sets [`ttl`](UdpSocket::ttl).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get_ref().set_ttl(ttl)
-    }
-
-    /// Has datagrams to `group` come here too, by the interface with that address (unspecified: the
-    /// system chooses).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.io.get_ref().join_multicast_v4(&group, &interface)
-    }
-
-    /// Undoes [`join_multicast_v4`](UdpSocket::join_multicast_v4).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.io.get_ref().leave_multicast_v4(&group, &interface)
-    }
-
-    /// Has datagrams to `group` come here too, by the interface of that number (0: the system
-    /// chooses).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn join_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.io.get_ref().join_multicast_v6(&group, interface)
-    }
-
-    /// Undoes [`join_multicast_v6`](UdpSocket::join_multicast_v6).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn leave_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.io.get_ref().leave_multicast_v6(&group, interface)
-    }
-
-    /// Whether what it sends to a group comes back to this host's members (`IP_MULTICAST_LOOP`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
-        self.io.get_ref().multicast_loop_v4()
-    }
-
-    /// Sets [`multicast_loop_v4`](UdpSocket::multicast_loop_v4).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
-        self.io.get_ref().set_multicast_loop_v4(on)
-    }
-
-    /// How many routers a datagram to a group may pass (`IP_MULTICAST_TTL`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
-        self.io.get_ref().multicast_ttl_v4()
-    }
-
-    /// Sets [`multicast_ttl_v4`](UdpSocket::multicast_ttl_v4).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
-        self.io.get_ref().set_multicast_ttl_v4(ttl)
-    }
-
-    /// Whether what it sends to an IPv6 group comes back to this host's members
-    /// (`IPV6_MULTICAST_LOOP`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
-        self.io.get_ref().multicast_loop_v6()
-    }
-
-    /// Sets [`multicast_loop_v6`](UdpSocket::multicast_loop_v6).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
-        self.io.get_ref().set_multicast_loop_v6(on)
     }
 }
 
