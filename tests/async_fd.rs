@@ -348,15 +348,17 @@ fn replaced_inside_its_own_callback() {
     writer.write_all(b"x").unwrap();
     let (inner, noting, shared) = (event_loop.clone(), trace.clone(), Rc::clone(&reader));
     let place: Rc<RefCell<Option<Watch>>> = Rc::default();
-    let kept = Rc::clone(&place);
+    let (kept, probe) = (Rc::clone(&place), trace.probe("the first's"));
     let first = event_loop.add_reader(reader, move || {
+        let _ = &probe;
         let second = noting.clone();
         let watch = inner.add_reader(Rc::clone(&shared), move || second.note("second"));
         kept.replace(Some(watch.unwrap()));
         noting.note("first");
     });
     turn(&event_loop);
-    trace.assert(&["first"]);
+    // Gone, though its `Watch` is not.
+    trace.assert(&["first", "the first's dropped"]);
     drop(first);
     turn(&event_loop);
     trace.assert(&["second"]);

@@ -284,6 +284,13 @@ fn several_wait_for_one() {
     .unwrap();
 }
 
+/// Waiting closes the input: a child that reads it to the end does not wait for us.
+#[test]
+fn waiting_closes_the_input() {
+    let status = run(async { cat().spawn().unwrap().wait().await }).unwrap();
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
 /// SUB-13.
 #[test]
 fn ended_and_waited_for_then_read() {
@@ -437,7 +444,7 @@ fn dropped_then_closed_then_ended_then_swept() {
         drop(stdin);
         await_end(pid);
         assert_eq!(state_of(pid), Some('Z'));
-        assert!(run(async { Command::new("true").status().await }).unwrap().unwrap().success());
+        Command::new("no-such-program").spawn().unwrap_err();
         assert_eq!(state_of(pid), None);
         assert_eq!(descriptors(), before);
     });

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::os::unix::process::ExitStatusExt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -203,6 +203,36 @@ fn a_foreign_handler_is_called_before_during_and_after() {
         turn(&event_loop);
         trace.assert(&[]);
         assert_eq!(FOREIGN.load(Ordering::SeqCst), 2);
+    });
+}
+
+static SENDER: AtomicUsize = AtomicUsize::new(0);
+
+/// A handler that wants to know more.
+extern "C" fn inquisitive(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: installed with SA_SIGINFO, so that there is a record, of a signal that was sent.
+    let (of, sender) = unsafe { ((*info).si_signo, (*info).si_pid()) };
+    assert_eq!(of, signal);
+    SENDER.store(sender as usize, Ordering::SeqCst);
+}
+
+/// One that is given a record of the signal gets it as the system made it.
+#[test]
+fn a_foreign_handler_hears_who_sent_it() {
+    in_good_child("a_foreign_handler_hears_who_sent_it", || {
+        let function: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = inquisitive;
+        // SAFETY: zeros are a record, with an empty mask; the handler stores a number.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = function as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+            assert_eq!(libc::sigaction(USR1.as_raw(), &raw const action, std::ptr::null_mut()), 0);
+        }
+        let listener = signal(USR1).unwrap();
+        raise(USR1);
+        assert_eq!(SENDER.load(Ordering::SeqCst), std::process::id() as usize);
+        drop(listener);
+        assert_eq!(disposition(USR1), function as usize);
     });
 }
 
