@@ -22,10 +22,13 @@ impl Host for TokioHost {
     fn poll_readable(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let seen = match &mut self.seen {
             Some(seen) => seen,
-            // A descriptor of our own for the same thing: tokio keeps it as long as it likes.
-            None => self
-                .seen
-                .insert(AsyncFd::register_with_interest(fd.try_clone_to_owned()?, Interest::READABLE)?),
+            None => {
+                // A descriptor of our own for the same thing: tokio keeps it as long as it likes.
+                let fd = fd.try_clone_to_owned()?;
+                // SAFETY: an `OwnedFd` names the same descriptor until it is dropped.
+                let seen = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
+                self.seen.insert(seen)
+            }
         };
         let mut guard = ready!(seen.poll_read_ready(cx))?;
         guard.clear_ready();
