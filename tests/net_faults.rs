@@ -20,7 +20,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
-use loopbind::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream, start_server};
+use loopbind::net::{
+    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream, start_server, start_unix_server,
+};
 use loopbind::{
     Async, EventLoop, get_running_loop, loop_test, run, sleep, spawn, timeout, yield_now,
 };
@@ -587,6 +589,52 @@ fn the_loop_is_closed_under_a_waiting_socket_then_it_works_on_another() {
     (&left).write_all(b"x").unwrap();
     let mut right = right;
     run(async { assert_eq!(right.read(&mut [0; 8]).await.unwrap(), 1) }).unwrap();
+}
+
+/// SRV-08: a forked child lets go of what it inherited, and the parent's server does not notice.
+#[test]
+fn a_child_drops_the_server_and_the_parent_serves_on() {
+    in_good_child("a_child_drops_the_server_and_the_parent_serves_on", || {
+        unsafe extern "C" {
+            fn fork() -> std::ffi::c_int;
+            fn _exit(status: std::ffi::c_int) -> !;
+            fn waitpid(
+                pid: std::ffi::c_int,
+                status: *mut std::ffi::c_int,
+                options: std::ffi::c_int,
+            ) -> std::ffi::c_int;
+        }
+        let path = std::env::temp_dir().join(format!("loopbind-net-fork-{}", std::process::id()));
+        let hello = |mut stream: UnixStream| async move {
+            let _ = stream.write_all(b"hello").await;
+        };
+        let event_loop = EventLoop::new().unwrap();
+        let server =
+            event_loop.run_until_complete(async { start_unix_server(&path, hello).unwrap() });
+        let server = server.unwrap();
+        // SAFETY: no preconditions; the child leaves by `_exit`, below.
+        let child = unsafe { fork() };
+        if child == 0 {
+            drop(server);
+            drop(event_loop);
+            // SAFETY: no preconditions.
+            unsafe { _exit(i32::from(!path.exists())) };
+        }
+        let mut status = -1;
+        // SAFETY: `status` may be written to.
+        assert_eq!(unsafe { waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0, "the child is well, and saw the file");
+        event_loop
+            .run_until_complete(async {
+                let mut words = String::new();
+                let mut client = UnixStream::connect(&path).await.unwrap();
+                client.read_to_string(&mut words).await.unwrap();
+                assert_eq!(words, "hello");
+                drop(server);
+            })
+            .unwrap();
+        assert!(!path.exists());
+    });
 }
 
 /// Events that mean nothing, for descriptors with nothing to read: who waits goes on waiting.
