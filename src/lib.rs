@@ -67,6 +67,7 @@
 //! | feature | | what it brings |
 //! |---|---|---|
 //! | `macros` | default | the attributes |
+//! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
 
 #![forbid(unsafe_code)]
 
