@@ -47,6 +47,7 @@
 //! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
 //! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
 //! | block without blocking the loop | [`spawn_blocking`] |
+//! | talk over TCP, UDP and Unix sockets, and serve | [`net`], [`net::start_server`] |
 //! | await a descriptor, or the standard streams | [`Async`], [`EventLoop::add_reader`], [`io`] |
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
