@@ -46,35 +46,48 @@ struct Side {
 }
 
 impl Side {
+    #[inline]
     fn wake(&self, home: Option<&LocalHome>) {
         self.exhausted.set(false);
         // Out first: wakers are user code.
-        let waiters = self.waiters.take();
-        waiters.drain(|waker| {
-            let woken = caught(move || waker.wake());
-            if let (Err(payload), Some(home)) = (woken, home) {
-                let context = ExceptionContext::panicked("exception in a waker", payload);
-                home.local().report(context);
-            }
-        });
+        match self.waiters.take() {
+            Waiters::None => {}
+            Waiters::One(waker) => wake(waker, home),
+            Waiters::More(wakers) => wake_all(wakers, home),
+        }
     }
 
     fn wait(&self, waker: &Waker) {
-        if self.waiters.borrow().iter().any(|known| known.will_wake(waker)) {
+        if self.waiters.borrow().as_slice().iter().any(|known| known.will_wake(waker)) {
             return;
         }
         // Cloned before the borrow, and woken after it.
         let waker = waker.clone();
         let surplus = self.waiters.borrow_mut().push(waker);
-        if let Some(surplus) = surplus {
-            surplus.drain(Waker::wake);
+        for waker in surplus {
+            waker.wake();
         }
     }
 
     /// Whether somebody may still wait. A task that gave up waiting and lives on is not known from one
     /// that waits; one that is over waits for nothing.
     fn has_waiters(&self, home: &LocalHome) -> bool {
-        self.waiters.borrow().iter().any(|waker| !is_spent(waker, home))
+        self.waiters.borrow().as_slice().iter().any(|waker| !is_spent(waker, home))
+    }
+}
+
+#[cold]
+fn wake_all(wakers: Vec<Waker>, home: Option<&LocalHome>) {
+    for waker in wakers {
+        wake(waker, home);
+    }
+}
+
+fn wake(waker: Waker, home: Option<&LocalHome>) {
+    let woken = caught(move || waker.wake());
+    if let (Err(payload), Some(home)) = (woken, home) {
+        let context = ExceptionContext::panicked("exception in a waker", payload);
+        home.local().report(context);
     }
 }
 

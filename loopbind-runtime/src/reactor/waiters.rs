@@ -1,42 +1,53 @@
 //! The wakers of those who wait for one thing: nearly always one, which needs no room of its own.
 
 use std::task::Waker;
+use std::{mem, slice};
 
 /// Wakers kept. More than that are tasks that wait no longer: all are woken, and who still waits comes
 /// again.
 const MOST: usize = 32;
 
 #[derive(Default)]
-pub(super) struct Waiters {
-    first: Option<Waker>,
-    others: Vec<Waker>,
+pub(super) enum Waiters {
+    #[default]
+    None,
+    One(Waker),
+    More(Vec<Waker>),
 }
 
 impl Waiters {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waker> {
-        self.first.iter().chain(&self.others)
+    pub(super) fn as_slice(&self) -> &[Waker] {
+        match self {
+            Waiters::None => &[],
+            Waiters::One(waker) => slice::from_ref(waker),
+            Waiters::More(wakers) => wakers,
+        }
     }
 
-    /// Adds one. Those that come out are to be woken.
-    pub(super) fn push(&mut self, waker: Waker) -> Option<Waiters> {
-        if self.first.is_none() {
-            self.first = Some(waker);
-            return None;
+    /// Adds one. Those that come out are to be woken, in their order.
+    #[inline]
+    pub(super) fn push(&mut self, waker: Waker) -> Vec<Waker> {
+        if let Waiters::None = self {
+            *self = Waiters::One(waker);
+            return Vec::new();
         }
-        let surplus = (self.others.len() + 1 >= MOST).then(|| std::mem::take(self));
-        match &surplus {
-            Some(_) => self.first = Some(waker),
-            None => self.others.push(waker),
-        }
-        surplus
+        self.push_behind(waker)
     }
 
-    /// Hands each out, in the order in which they came.
-    pub(super) fn drain(self, mut to: impl FnMut(Waker)) {
-        if let Some(first) = self.first {
-            to(first);
+    #[cold]
+    fn push_behind(&mut self, waker: Waker) -> Vec<Waker> {
+        let mut wakers = match mem::take(self) {
+            Waiters::None => Vec::new(),
+            Waiters::One(first) => vec![first],
+            Waiters::More(wakers) => wakers,
+        };
+        if wakers.len() >= MOST {
+            *self = Waiters::One(waker);
+            return wakers;
         }
-        self.others.into_iter().for_each(to);
+        wakers.push(waker);
+        *self = Waiters::More(wakers);
+        Vec::new()
     }
 }
 
@@ -45,15 +56,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_order_and_not_without_end() {
+    fn one_then_more_and_not_without_end() {
         let mut waiters = Waiters::default();
         for _ in 0..MOST {
-            assert!(waiters.push(Waker::noop().clone()).is_none());
+            assert!(waiters.push(Waker::noop().clone()).is_empty());
         }
-        let surplus = waiters.push(Waker::noop().clone()).expect("too many");
-        assert_eq!((surplus.iter().count(), waiters.iter().count()), (MOST, 1));
-        let mut out = 0;
-        surplus.drain(|_| out += 1);
-        assert_eq!(out, MOST);
+        let surplus = waiters.push(Waker::noop().clone());
+        assert_eq!((surplus.len(), waiters.as_slice().len()), (MOST, 1));
     }
 }
