@@ -8,11 +8,11 @@ mod sockets;
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -378,6 +378,91 @@ fn a_thousand_connections_and_no_descriptor_is_left() {
         })
         .unwrap();
         assert_eq!(open_descriptors(), before);
+    });
+}
+
+/// Polls `future` at most so many times, and gives it up then.
+async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut left) = (pin!(future), polls);
+    poll_fn(|cx| {
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Gives `operation` up at its first poll, at its second, and so on, until it gets to its end; each time
+/// nothing is left of it.
+async fn give_up_at_each_poll<T>(what: &str, operation: impl AsyncFn() -> io::Result<T>) {
+    // What is opened once and kept, such as threads for blocking work.
+    operation().await.unwrap();
+    let settled = async || {
+        while get_running_loop().unwrap().all_tasks().len() > 1 {
+            yield_now().await;
+        }
+        open_descriptors()
+    };
+    let before = settled().await;
+    for polls in 1..50 {
+        let outcome = at_most(polls, operation()).await;
+        let done = outcome.map(|outcome| drop(outcome.unwrap())).is_some();
+        assert_eq!(settled().await, before, "{what}, given up at poll {polls}");
+        if done {
+            return;
+        }
+    }
+    panic!("{what} comes to no end");
+}
+
+/// Every operation, given up at every await inside of it.
+#[test]
+fn given_up_at_each_poll_and_nothing_is_left() {
+    in_good_child("given_up_at_each_poll_and_nothing_is_left", || {
+        run(async {
+            give_up_at_each_poll("connect", async || {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                TcpStream::connect(listener.local_addr()?).await
+            })
+            .await;
+            give_up_at_each_poll("connect by name, the first address refused", async || {
+                let listener = TcpListener::bind("localhost:0").await?;
+                let (_held, refusing) = sockets::refusing()?;
+                TcpStream::connect([refusing, listener.local_addr()?]).await
+            })
+            .await;
+            give_up_at_each_poll("accept, write, read, close", async || {
+                let (mut client, mut server) = pair().await?;
+                client.write_all(b"more than is read").await?;
+                server.read(&mut [0; 8]).await?;
+                server.peek(&mut [0; 8]).await?;
+                client.close().await
+            })
+            .await;
+            give_up_at_each_poll("datagrams", async || {
+                let (left, right) = (UdpSocket::bind(ANY).await?, UdpSocket::bind(ANY).await?);
+                let mut buffer = [0; 8];
+                let receive = pin!(right.recv(&mut buffer));
+                let send = pin!(left.send_to(b"x", right.local_addr()?));
+                futures::future::try_join(receive, send).await
+            })
+            .await;
+            give_up_at_each_poll("a server, a client, the end", async || {
+                let server = start_server(ANY, |mut stream, _| async move {
+                    while let Ok(1..) = stream.read(&mut [0; 8]).await {}
+                })
+                .await?;
+                let mut client = TcpStream::connect(server.local_addrs()).await?;
+                client.write_all(b"x").await?;
+                server.shut_down(Duration::from_secs(20)).await;
+                Ok(())
+            })
+            .await;
+        })
+        .unwrap();
     });
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use crate::error::LoopError;
 use crate::event_loop::spawn_blocking;
-use crate::task::LocalHome;
+use crate::task::{LocalHome, TaskError};
 
 /// What names one or more socket addresses: everything std's `ToSocketAddrs` takes, arrays and
 /// vectors of addresses, and references to all of these.
@@ -73,7 +73,11 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
     let name = host.clone();
     let look = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-    let found: io::Result<Vec<_>> = spawn_blocking(look).await.map_err(io::Error::other)?;
+    let found: io::Result<Vec<_>> = match spawn_blocking(look).await {
+        Ok(found) => found,
+        Err(TaskError::NoThread(error)) => Err(error),
+        Err(other) => Err(io::Error::other(other)),
+    };
     let found = found.map_err(|error| named(error, format!("cannot look up `{name}`")))?;
     match found.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::NotFound, format!("`{name}` has no addresses"))),
