@@ -142,14 +142,15 @@ fn none_left_then_an_attributed_function_panics_with_the_systems_words() {
 
 /// RUN-38: the descriptors of a loop are given back by `close`, also while handles of it are about.
 #[test]
-fn closed_gives_both_descriptors_back_while_handles_live_on() {
-    in_good_child("closed_gives_both_descriptors_back_while_handles_live_on", || {
+fn closed_gives_its_descriptors_back_while_handles_live_on() {
+    in_good_child("closed_gives_its_descriptors_back_while_handles_live_on", || {
         let before = open_descriptors();
         let event_loop = EventLoop::new().unwrap();
-        assert_eq!(open_descriptors(), before + 2);
+        let open = open_descriptors();
+        assert!(open > before);
         let (handle, task) = (event_loop.handle(), event_loop.create_task(pending::<()>()));
         event_loop.run_until_complete(sleep(Duration::from_millis(1))).unwrap();
-        assert_eq!(open_descriptors(), before + 2, "running opens none");
+        assert_eq!(open_descriptors(), open, "running opens none");
         event_loop.close().unwrap();
         assert_eq!(open_descriptors(), before);
         assert!(handle.is_closed() && task.is_finished());

@@ -705,6 +705,10 @@ mod cases {
     /// The descriptors of inherited loops are closed, by number, when the child first looks: bound ones,
     /// open ones that nothing binds, and those that were dropped.
     fn the_child_gives_the_inherited_descriptors_back() {
+        if cfg!(feature = "polling") {
+            // A poller of that crate is forgotten instead, with its descriptors: see its room.
+            return;
+        }
         let bound = get_event_loop().unwrap();
         let (open, dropped) = (EventLoop::new().unwrap(), EventLoop::new().unwrap());
         assert_eq!(descriptors(), 6);

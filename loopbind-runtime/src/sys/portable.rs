@@ -2,28 +2,68 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use polling::{Events, PollMode, Poller};
 
-use super::{Event, Interest};
+use super::{Event, Interest, forks};
 
 pub(crate) struct Driver {
-    poller: Arc<Poller>,
+    poller: Shared,
     buffer: RefCell<Events>,
 }
 
 /// Wakes the sleeper, from any thread.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    poller: Arc<Poller>,
+    poller: Shared,
 }
 
 /// The descriptor that is readable when a look would see something.
 pub(crate) struct Lent {
-    poller: Arc<Poller>,
+    poller: Shared,
+}
+
+/// A share in a poller. In a forked child it is forgotten, with its descriptors: a poller takes things
+/// out of the system's table as it drops, and that table is the parent's as well.
+#[derive(Debug)]
+struct Shared {
+    poller: ManuallyDrop<Arc<Poller>>,
+    forks: u64,
+}
+
+impl Shared {
+    fn new() -> io::Result<Self> {
+        let poller = ManuallyDrop::new(Arc::new(Poller::new()?));
+        Ok(Shared { poller, forks: forks() })
+    }
+}
+
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        Shared { poller: ManuallyDrop::new(Arc::clone(&self.poller)), forks: self.forks }
+    }
+}
+
+impl Deref for Shared {
+    type Target = Poller;
+
+    fn deref(&self) -> &Poller {
+        &self.poller
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.forks == forks() {
+            // SAFETY: dropped once, here, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.poller) };
+        }
+    }
 }
 
 impl AsFd for Lent {
@@ -34,8 +74,8 @@ impl AsFd for Lent {
 
 impl Driver {
     pub(crate) fn new() -> io::Result<(Driver, Bell)> {
-        let poller = Arc::new(Poller::new()?);
-        let bell = Bell { poller: Arc::clone(&poller) };
+        let poller = Shared::new()?;
+        let bell = Bell { poller: poller.clone() };
         Ok((Driver { poller, buffer: RefCell::new(Events::new()) }, bell))
     }
 
@@ -63,7 +103,7 @@ impl Driver {
     }
 
     pub(crate) fn lend(&self) -> Lent {
-        Lent { poller: Arc::clone(&self.poller) }
+        Lent { poller: self.poller.clone() }
     }
 
     /// Watches `fd` under `key`, which comes back with its events.
