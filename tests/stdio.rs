@@ -223,6 +223,32 @@ fn a_reader_that_is_gone_is_an_error() {
     end(child);
 }
 
+/// No thread can be had to write with: an error, and not a wait without end.
+#[test]
+fn without_a_thread_to_be_had_writing_is_an_error() {
+    let child = begin("without_a_thread_to_be_had_writing_is_an_error", || {
+        run(async {
+            let mut stdout = io::stdout();
+            let limit = |current| rustix::process::Rlimit { current, maximum: None };
+            let set = |current| {
+                let space = rustix::process::Resource::As;
+                rustix::process::setrlimit(space, limit(current)).unwrap();
+            };
+            // Nothing more can be mapped, a thread's stack for one.
+            set(Some(1 << 20));
+            stdout.write_all(b"never").await.unwrap();
+            let outcome = stdout.flush().await;
+            set(None);
+            assert_eq!(outcome.unwrap_err().to_string(), "no thread can be had to write it");
+            stdout.write_all(b"then\n").await.unwrap();
+        })
+        .unwrap();
+    });
+    let Some(child) = child else { return };
+    let (_, said) = end(child);
+    assert!(said.contains("then") && !said.contains("never"), "{said}");
+}
+
 /// Outside of a run writing is an error, and nothing is taken.
 #[test]
 fn without_a_loop_nothing_is_taken() {

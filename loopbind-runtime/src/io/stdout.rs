@@ -58,6 +58,7 @@ struct Queue {
 }
 
 struct Chunk {
+    ticket: u64,
     bytes: Vec<u8>,
     sender: Sender<io::Result<()>>,
 }
@@ -84,12 +85,14 @@ impl Stream {
         let (sender, receiver) = channel();
         let ticket = {
             let mut queue = self.queue();
-            queue.chunks.push_back(Chunk { bytes, sender });
             queue.came += 1;
-            queue.came
+            let ticket = queue.came;
+            queue.chunks.push_back(Chunk { ticket, bytes, sender });
+            ticket
         };
         // Not awaited, so that it goes on by itself whatever becomes of the handle.
-        drop(spawn_blocking(move || self.write_up_to(ticket)));
+        let turn = Turn { stream: self, ticket };
+        drop(spawn_blocking(move || turn.take()));
         receiver
     }
 
@@ -99,10 +102,36 @@ impl Stream {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         while *done < ticket {
             let next = self.queue().chunks.pop_front();
-            let Some(Chunk { bytes, sender }) = next else { return };
+            let Some(Chunk { bytes, sender, .. }) = next else { return };
             let outcome = (self.write)(&bytes);
             *done += 1;
             let _ = sender.settle(outcome);
+        }
+    }
+}
+
+/// A job's duty to write. Where it is dropped unrun, because no thread can be had for it, whoever
+/// waits is told.
+struct Turn {
+    stream: &'static Stream,
+    ticket: u64,
+}
+
+impl Turn {
+    fn take(self) {
+        self.stream.write_up_to(self.ticket);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let left = {
+            let mut queue = self.stream.queue();
+            let position = queue.chunks.iter().position(|chunk| chunk.ticket == self.ticket);
+            position.and_then(|position| queue.chunks.remove(position))
+        };
+        if let Some(chunk) = left {
+            let _ = chunk.sender.settle(Err(io::Error::other("no thread can be had to write it")));
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::reactor::{Direction, Reactor, Watch};
 use crate::sys::{self, ChildName};
@@ -36,8 +36,9 @@ impl Orphan {
 
 /// Reaps those on the list that have ended.
 pub(super) fn sweep() {
-    let mut orphans = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
-    orphans.retain(|orphan| !orphan.reap());
+    if let Some(mut orphans) = sys::lock_after_fork(&ORPHANS) {
+        orphans.retain(|orphan| !orphan.reap());
+    }
 }
 
 /// Sees to it that `orphan` is reaped.
@@ -52,9 +53,10 @@ pub(super) fn adopt(orphan: Orphan, reactor: Option<Rc<Reactor>>) {
 }
 
 fn list(orphan: Orphan) {
-    let mut orphans = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
-    orphans.retain(|orphan| !orphan.reap());
-    orphans.push(orphan);
+    if let Some(mut orphans) = sys::lock_after_fork(&ORPHANS) {
+        orphans.retain(|orphan| !orphan.reap());
+        orphans.push(orphan);
+    }
 }
 
 /// An orphan that a loop watches. When the loop closes first, it goes on the list.
