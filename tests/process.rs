@@ -450,6 +450,39 @@ fn dropped_then_closed_then_ended_then_swept() {
     });
 }
 
+/// Closed with a child, its pipes, a signal handler, a watch and a wait alive: every descriptor is back,
+/// and the child lives on.
+#[test]
+fn closed_with_everything_alive() {
+    in_good_child("closed_with_everything_alive", || {
+        drop(loopbind::signal::signal(SignalKind::hangup()).unwrap());
+        let before = descriptors();
+        let event_loop = EventLoop::new().unwrap();
+        let (pid, stdin) = event_loop
+            .run_until_complete(async {
+                let mut child = cat().spawn().unwrap();
+                let (pid, stdin) = (child.id(), child.stdin.take());
+                let mut stdout = child.stdout.take().unwrap();
+                spawn(async move { stdout.read(&mut [0; 1]).await }).detach();
+                spawn(async move { child.wait().await }).detach();
+                spawn(loopbind::signal::ctrl_c()).detach();
+                yield_now().await;
+                (pid, stdin)
+            })
+            .unwrap();
+        event_loop.add_signal_handler(SignalKind::hangup(), || {}).unwrap();
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        event_loop.add_reader(reader, || {}).unwrap().detach();
+        event_loop.close().unwrap();
+        drop((event_loop, writer));
+        assert!(state_of(pid).is_some_and(|state| state != 'Z'));
+        drop(stdin);
+        await_end(pid);
+        Command::new("no-such-program").spawn().unwrap_err();
+        assert_eq!((descriptors(), state_of(pid)), (before, None));
+    });
+}
+
 /// SUB-06: several loops on several threads, at once; nobody gets another's status.
 #[test]
 fn spawned_from_several_loops_at_once() {

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 
 use futures::{StreamExt, poll};
+use loopbind::process::{Command, Stdio};
 use loopbind::signal::{SignalError, SignalKind, ctrl_c, signal};
 use loopbind::{EventLoop, run, spawn, yield_now};
 
@@ -629,6 +631,46 @@ fn listeners_come_and_go_in_a_storm() {
         storm.join().unwrap();
         assert_eq!(disposition(kind), libc::SIG_DFL);
         assert_eq!(descriptors(), before);
+    });
+}
+
+/// Calls are interrupted everywhere, and nothing comes of it: children, pipes, timers and other threads'
+/// posts do what they do.
+#[test]
+fn a_storm_disturbs_nothing() {
+    in_good_child("a_storm_disturbs_nothing", || {
+        install(USR1, libc::SIG_IGN);
+        let event_loop = EventLoop::new().unwrap();
+        let heard = Rc::new(Cell::new(0_u32));
+        let counted = Rc::clone(&heard);
+        event_loop.add_signal_handler(USR1, move || counted.set(counted.get() + 1)).unwrap();
+        let over = std::sync::Arc::new(AtomicBool::new(false));
+        let storm = thread::spawn({
+            let over = std::sync::Arc::clone(&over);
+            move || {
+                while !over.load(Ordering::SeqCst) {
+                    send(USR1);
+                    thread::yield_now();
+                }
+            }
+        });
+        event_loop
+            .run_until_complete(async {
+                for _ in 0..5 {
+                    let mut script = Command::new("sh");
+                    script.args(["-c", "head -c 1000000 /dev/zero; cat"]);
+                    let child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+                    let output = child.unwrap().communicate(vec![0; 1_000_000]).await.unwrap();
+                    assert!(output.status.success());
+                    assert_eq!(output.stdout.len(), 2_000_000);
+                    loopbind::sleep(Duration::from_millis(1)).await;
+                    assert_eq!(loopbind::spawn_blocking(|| 5).await.unwrap(), 5);
+                }
+            })
+            .unwrap();
+        over.store(true, Ordering::SeqCst);
+        storm.join().unwrap();
+        assert!(heard.get() > 0);
     });
 }
 
