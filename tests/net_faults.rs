@@ -742,6 +742,45 @@ async fn woken_for_nothing_and_waits_on() -> io::Result<()> {
     Ok(())
 }
 
+/// More is there than is read at once: the reader gives way, and the others have their turns. One that
+/// reads outside of runs keeps nobody from anything.
+#[loop_test(timeout = "30s")]
+async fn flooded_and_the_others_have_their_turns() -> io::Result<()> {
+    let (mut left, mut right) = UnixStream::pair()?;
+    left.write_all(&[0; 1000]).await?;
+    left.close().await?;
+    let turns = Rc::new(RefCell::new(vec![0]));
+    let counting = Rc::clone(&turns);
+    let reading = spawn(async move {
+        while right.read(&mut [0; 1]).await? == 1 {
+            *counting.borrow_mut().last_mut().unwrap() += 1;
+        }
+        Ok::<_, io::Error>(())
+    });
+    while !reading.is_finished() {
+        yield_now().await;
+        turns.borrow_mut().push(0);
+    }
+    reading.await.unwrap()?;
+    let turns: Vec<_> = turns.take().into_iter().filter(|&count| count > 0).collect();
+    assert_eq!(turns, [128, 128, 128, 128, 128, 128, 128, 104]);
+    Ok(())
+}
+
+/// The same for who writes what is always taken.
+#[loop_test(timeout = "30s")]
+async fn written_without_end_and_a_timer_fires() -> io::Result<()> {
+    let socket = UdpSocket::bind(ANY).await?;
+    let sink = UdpSocket::bind(ANY).await?;
+    socket.connect(sink.local_addr()?).await?;
+    // What nobody reads is thrown away, so that sending never waits.
+    let sending = spawn(async move { while socket.send(b"x").await.is_ok() {} });
+    sleep(Duration::from_millis(5)).await;
+    assert!(!sending.is_finished());
+    sending.abort();
+    Ok(())
+}
+
 /// Many tasks wait for one socket: each datagram goes to one of them, and none is forgotten.
 #[loop_test(timeout = "30s")]
 async fn many_wait_for_one_socket_and_none_is_forgotten() -> io::Result<()> {

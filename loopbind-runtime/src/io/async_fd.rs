@@ -152,7 +152,8 @@ impl<T: AsFd> Async<T> {
             Engine::with_running(|engine| self.source.settle_on(&engine.reactor, inner.as_fd()))
                 .unwrap_or_else(|| Err(LoopError::NoRunningLoop.into()))
         };
-        self.source.poll_io(settle, direction, cx, || op(inner))
+        let poll = || Engine::with_running(|engine| engine.home.local().counts.polls.get());
+        self.source.poll_io(settle, poll, direction, cx, || op(inner))
     }
 
     /// A read of a stream socket filled less than its buffer: the next would block.

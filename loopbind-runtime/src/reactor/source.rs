@@ -4,6 +4,10 @@
 //! the next call will say. The registration is made when there is first something to wait for, on
 //! the loop that polls, and edge-triggered: an edge that comes between a try and the registration is
 //! reported by the registration itself.
+//!
+//! Tries that succeed do not wait, so that a peer who sends faster than a task reads would keep the task
+//! in its loop, and the loop from all else. After so many of them in one poll, the task gives way for an
+//! iteration.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -16,6 +20,9 @@ use super::{Key, Reactor, Tenant};
 use crate::panic::caught;
 use crate::sys::{Event, Interest};
 use crate::task::{ExceptionContext, LocalHome, is_spent};
+
+/// Tries that may succeed before it is asked whether they are all of one poll.
+const PORTION: u32 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -35,6 +42,9 @@ pub(super) struct SourceState {
     write: Side,
     /// The other side will write no more.
     last: Cell<bool>,
+    /// Tries that succeeded since it was last asked which poll it is, and the answer.
+    streak: Cell<u32>,
+    poll: Cell<u64>,
     place: RefCell<Option<(Rc<Reactor>, Key)>>,
 }
 
@@ -99,6 +109,13 @@ impl SourceState {
         }
     }
 
+    /// Whether the poll that is on has had two portions; `poll` is its number, if a loop runs.
+    #[cold]
+    fn is_greedy(&self, poll: Option<u64>) -> bool {
+        self.streak.set(0);
+        poll.is_some_and(|poll| self.poll.replace(poll) == poll)
+    }
+
     pub(super) fn deliver(&self, event: Event, home: &LocalHome) {
         if event.last {
             self.last.set(true);
@@ -122,20 +139,28 @@ impl SourceState {
 
 impl Source {
     /// Tries `op`, and where it would block leaves `cx` to be woken when it may not; `settle` has it
-    /// [settle on](Source::settle_on) the loop that runs.
+    /// [settle on](Source::settle_on) the loop that runs, and `poll` is the number of that loop's poll.
     pub(crate) fn poll_io<R>(
         &self,
         settle: impl FnOnce() -> io::Result<()>,
+        poll: impl FnOnce() -> Option<u64>,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let side = self.state.side(direction);
+        if self.state.streak.get() >= PORTION && self.state.is_greedy(poll()) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while !side.exhausted.get() {
             match op() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => side.exhausted.set(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return Poll::Ready(done),
+                done => {
+                    self.state.streak.set(self.state.streak.get() + 1);
+                    return Poll::Ready(done);
+                }
             }
         }
         match settle() {
