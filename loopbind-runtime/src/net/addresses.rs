@@ -203,12 +203,15 @@ mod tests {
         assert_eq!(known((IpAddr::V4(v4), 80)), ["127.0.0.1:80"]);
         assert_eq!(known((Ipv6Addr::LOCALHOST, 80)), ["[::1]:80"]);
         assert_eq!(known("127.0.0.1:80"), ["127.0.0.1:80"]);
-        assert_eq!(known(&String::from("[::1]:80")), ["[::1]:80"]);
+        let (text, list) = (String::from("[::1]:80"), vec![address]);
+        assert_eq!(known(&text), ["[::1]:80"]);
+        assert_eq!(known(text), ["[::1]:80"]);
         assert_eq!(known(("127.0.0.1", 80)), ["127.0.0.1:80"]);
         assert_eq!(known((String::from("::1"), 80)), ["[::1]:80"]);
         assert_eq!(known([address, address]), ["127.0.0.1:80", "127.0.0.1:80"]);
         assert_eq!(known(&[address][..]), ["127.0.0.1:80"]);
-        assert_eq!(known(&&vec![address]), ["127.0.0.1:80"]);
+        assert_eq!(known(&list), ["127.0.0.1:80"]);
+        assert_eq!(known(list), ["127.0.0.1:80"]);
     }
 
     #[test]
