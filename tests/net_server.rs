@@ -300,6 +300,58 @@ async fn a_handler_panics_and_the_others_go_on() -> io::Result<()> {
     Ok(())
 }
 
+/// A handler that panics as it is dropped is reported, and its connection is over all the same.
+#[loop_test(timeout = "30s")]
+async fn a_destructor_panics_while_its_connection_is_aborted() -> io::Result<()> {
+    let trace = Trace::new();
+    note_reports(&get_running_loop().unwrap(), &trace);
+    let server = start_server(ANY, |mut stream: TcpStream, _| async move {
+        let _bomb = Bomb("bang");
+        stream.write_all(b"x").await.unwrap();
+        pending().await
+    })
+    .await?;
+    let mut client = connect(&server).await;
+    client.read_exact(&mut [0]).await?;
+    assert_eq!(server.shut_down(Duration::ZERO).await, 1);
+    assert_eq!(client.read(&mut [0; 8]).await?, 0);
+    yield_now().await;
+    let reports = trace.take();
+    assert!(reports.len() == 1 && reports[0].ends_with(": bang"), "{reports:?}");
+    Ok(())
+}
+
+/// Where panics that nobody awaits leave the run, so does a handler's; the server serves in the next.
+#[test]
+fn a_handler_panics_and_the_panic_leaves_the_run() {
+    let event_loop = loopbind::EventLoop::builder()
+        .on_unhandled_panic(loopbind::UnhandledPanic::Resume)
+        .build()
+        .unwrap();
+    let calls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&calls);
+    let server = event_loop.run_until_complete(start_server(ANY, move |stream, peer| {
+        count.set(count.get() + 1);
+        assert_ne!(count.get(), 1, "the first");
+        echo(stream, peer)
+    }));
+    let server = server.unwrap().unwrap();
+    let text = support::panic_of(|| {
+        event_loop.run_until_complete(async {
+            let _client = connect(&server).await;
+            pending::<()>().await;
+        })
+    });
+    assert!(text.contains("the first"), "{text}");
+    event_loop
+        .run_until_complete(async {
+            exchange(&mut connect(&server).await, b"x").await.unwrap();
+            server.shut_down(Duration::from_secs(20)).await;
+        })
+        .unwrap();
+    assert_eq!(calls.get(), 2);
+}
+
 /// A report of a handler's panic names the task, and the line that started the server.
 #[loop_test(timeout = "30s")]
 async fn a_report_names_the_task_of_the_connection() -> io::Result<()> {
