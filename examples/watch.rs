@@ -55,7 +55,7 @@ mod linux {
                 let clearly =
                     |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
                 let name = Path::new(path).file_name();
-                let name = name.ok_or_else(|| clearly(io::ErrorKind::InvalidFilename.into()))?;
+                let name = name.ok_or_else(|| clearly(io::ErrorKind::InvalidInput.into()))?;
                 let folder = match Path::new(path).parent() {
                     Some(folder) if !folder.as_os_str().is_empty() => folder,
                     _ => Path::new("."),
