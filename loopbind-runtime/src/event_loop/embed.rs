@@ -21,6 +21,30 @@ const TURNS_PER_POLL: usize = 8;
 /// Both methods are polled, and are `Ready` once what they wait for is there; each poll replaces what
 /// the one before waited for. Readiness that was reported must be reported again only if it is new, or
 /// still there: an edge-triggered reactor and a level-triggered one both fit.
+///
+/// ```
+/// use loopbind::{EventLoop, Host};
+/// use std::{io, os::fd::BorrowedFd, task::{Context, Poll}, time::Instant};
+///
+/// /// A host that looks at nothing, and is polled all the time.
+/// struct Busy;
+///
+/// impl Host for Busy {
+///     fn poll_readable(&mut self, _: BorrowedFd<'_>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Poll::Pending
+///     }
+///
+///     fn poll_deadline(&mut self, at: Instant, _: &mut Context<'_>) -> Poll<()> {
+///         if at <= Instant::now() { Poll::Ready(()) } else { Poll::Pending }
+///     }
+/// }
+///
+/// let event_loop = EventLoop::new()?;
+/// let inner = event_loop.clone();
+/// event_loop.call_soon(move || inner.stop());
+/// futures::executor::block_on(event_loop.drive_with(Busy))?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub trait Host {
     /// Waits until `fd`, the loop's, is readable.
     ///
@@ -76,6 +100,24 @@ impl EventLoop {
     ///
     /// # Cancel safety
     /// Dropping it leaves the loop as it is; it may be run, turned or driven again.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// # struct MyHost;
+    /// # impl loopbind::Host for MyHost {
+    /// #     fn poll_readable(&mut self, _: std::os::fd::BorrowedFd<'_>, _: &mut std::task::Context<'_>)
+    /// #         -> std::task::Poll<std::io::Result<()>> { std::task::Poll::Pending }
+    /// #     fn poll_deadline(&mut self, _: std::time::Instant, _: &mut std::task::Context<'_>)
+    /// #         -> std::task::Poll<()> { std::task::Poll::Pending }
+    /// # }
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let stop = event_loop.clone();
+    /// event_loop.create_task(async move { stop.stop() }).detach();
+    /// // `MyHost` has the reactor and the timer of whatever polls this future.
+    /// futures::executor::block_on(event_loop.drive_with(MyHost))?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn drive_with<H: Host>(&self, host: H) -> DriveWith<H> {
         DriveWith { event_loop: self.clone(), host }
     }
@@ -111,6 +153,22 @@ impl EventLoop {
 }
 
 /// A loop that a host drives: made by [`EventLoop::drive_with`].
+///
+/// ```
+/// use loopbind::{DriveWith, EventLoop, Host};
+///
+/// fn driven<H: Host>(event_loop: &EventLoop, host: H) -> DriveWith<H> {
+///     event_loop.drive_with(host)
+/// }
+/// # let _ = driven::<Never>;
+/// # struct Never;
+/// # impl Host for Never {
+/// #     fn poll_readable(&mut self, _: std::os::fd::BorrowedFd<'_>, _: &mut std::task::Context<'_>)
+/// #         -> std::task::Poll<std::io::Result<()>> { std::task::Poll::Pending }
+/// #     fn poll_deadline(&mut self, _: std::time::Instant, _: &mut std::task::Context<'_>)
+/// #         -> std::task::Poll<()> { std::task::Poll::Pending }
+/// # }
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct DriveWith<H> {
     event_loop: EventLoop,
@@ -153,6 +211,16 @@ impl<H> fmt::Debug for DriveWith<H> {
 }
 
 /// A loop that any executor drives: made by [`EventLoop::drive`].
+///
+/// ```
+/// use loopbind::EventLoop;
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.handle().stop();
+/// futures::executor::block_on(event_loop.drive())?;
+/// assert!(!event_loop.is_closed());
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 #[derive(Debug)]
 pub struct Drive {

@@ -9,6 +9,15 @@ use crate::error::LoopError;
 use crate::sys;
 
 /// Threads with a loop each, one per core: made by [`per_core`].
+///
+/// ```
+/// use loopbind::thread::{LoopGroup, per_core};
+///
+/// let group: LoopGroup<usize> = per_core(|index| async move { index * 10 })?;
+/// let outcomes = group.join();
+/// assert_eq!(outcomes[0].as_ref().unwrap(), &0);
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub struct LoopGroup<T = ()> {
     threads: Vec<LoopThread<T>>,
     handles: Vec<LoopHandle>,
@@ -58,11 +67,33 @@ where
 
 impl<T> LoopGroup<T> {
     /// The loops, in order of their places.
+    ///
+    /// ```
+    /// use loopbind::{task, thread::per_core};
+    ///
+    /// let group = per_core(|_| task::cancelled())?;
+    /// let answer = group.handles()[0].spawn(|| async { 42 })?.join().unwrap();
+    /// assert_eq!(answer, 42);
+    /// group.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn handles(&self) -> &[LoopHandle] {
         &self.handles
     }
 
     /// Asks each body to end: see [`LoopThread::stop`].
+    ///
+    /// ```
+    /// use loopbind::{task, thread::per_core};
+    ///
+    /// let group = per_core(|_| async {
+    ///     task::cancelled().await;
+    ///     "good bye"
+    /// })?;
+    /// group.stop();
+    /// assert!(group.join().into_iter().all(|outcome| outcome.unwrap() == "good bye"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn stop(&self) {
         for thread in &self.threads {
             thread.stop();
@@ -71,6 +102,16 @@ impl<T> LoopGroup<T> {
 
     /// Waits for all of them, and gives their outcomes in order of their places: see
     /// [`LoopThread::join`].
+    ///
+    /// ```
+    /// use loopbind::thread::per_core;
+    ///
+    /// let group = per_core(|index| async move { assert_ne!(index, 0, "the first one fails") })?;
+    /// let outcomes = group.join();
+    /// assert!(outcomes[0].is_err());
+    /// assert!(outcomes[1..].iter().all(|outcome| outcome.is_ok()));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
     pub fn join(self) -> Vec<std::thread::Result<T>> {
         self.threads.into_iter().map(LoopThread::join).collect()
     }

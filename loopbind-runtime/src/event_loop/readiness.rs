@@ -44,6 +44,18 @@ impl EventLoop {
     ///
     /// # Errors
     /// As [`add_reader`](EventLoop::add_reader).
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let (writer, _reader) = UnixStream::pair()?;
+    /// let stop = event_loop.clone();
+    /// let _watch = event_loop.add_writer(writer, move || stop.stop())?;
+    /// event_loop.run_forever()?; // there is room at once
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn add_writer(
         &self,
         fd: impl AsFd + 'static,
@@ -93,6 +105,16 @@ impl EventLoop {
 
     /// Takes the loop's callback for this kind away; false if there was none. With the last listener
     /// of the process, the signal does again what it did before the first. SIG-05.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, signal::SignalKind};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// event_loop.add_signal_handler(SignalKind::user_defined2(), || {})?;
+    /// assert!(event_loop.remove_signal_handler(SignalKind::user_defined2()));
+    /// assert!(!event_loop.remove_signal_handler(SignalKind::user_defined2()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn remove_signal_handler(&self, kind: SignalKind) -> bool {
         self.hold().reactor.forget_signal(kind)
     }

@@ -50,6 +50,17 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     /// The system's, where it cannot be set so.
+    ///
+    /// ```
+    /// use loopbind::Async;
+    /// use std::{io::{ErrorKind, Read}, os::unix::net::UnixStream};
+    ///
+    /// let (left, _right) = UnixStream::pair()?;
+    /// let left = Async::new(left)?;
+    /// let read = (&mut left.get_ref()).read(&mut [0; 8]);
+    /// assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(inner: T) -> io::Result<Self> {
         sys::set_nonblocking(inner.as_fd())?;
         Ok(Self::nonblocking(inner))
@@ -61,6 +72,15 @@ impl<T: AsFd> Async<T> {
     }
 
     /// What is inside. Operations on it that would block do not wait, but fail.
+    ///
+    /// ```
+    /// use loopbind::Async;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (left, _right) = UnixStream::pair()?;
+    /// assert!(Async::new(left)?.get_ref().peer_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_ref(&self) -> &T {
         match &self.inner {
             Some(inner) => inner,
@@ -72,6 +92,16 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     /// None today; a registration that cannot be undone would be one.
+    ///
+    /// ```
+    /// use loopbind::Async;
+    /// use std::os::{fd::AsRawFd, unix::net::UnixStream};
+    ///
+    /// let (left, _right) = UnixStream::pair()?;
+    /// let number = left.as_raw_fd();
+    /// assert_eq!(Async::new(left)?.into_inner()?.as_raw_fd(), number);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(mut self) -> io::Result<T> {
         self.leave();
         self.inner.take().ok_or_else(|| unreachable!("taken out once"))
@@ -85,6 +115,19 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// Dropping it stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::{io::Write, os::unix::net::UnixStream};
+    ///
+    /// run(async {
+    ///     let (reader, mut writer) = UnixStream::pair()?;
+    ///     let reader = Async::new(reader)?;
+    ///     writer.write_all(b"x")?;
+    ///     reader.readable().await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_readable(cx)).await
     }
@@ -96,6 +139,17 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// As [`readable`](Async::readable).
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// run(async {
+    ///     let (writer, _reader) = UnixStream::pair()?;
+    ///     Async::new(writer)?.writable().await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_writable(cx)).await
     }
@@ -104,6 +158,19 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     /// As [`readable`](Async::readable).
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::{future::poll_fn, os::unix::net::UnixStream};
+    ///
+    /// run(async {
+    ///     let (reader, writer) = UnixStream::pair()?;
+    ///     let reader = Async::new(reader)?;
+    ///     drop(writer); // the end is something to read, too
+    ///     poll_fn(|cx| reader.poll_readable(cx)).await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_io(Direction::Read, cx, |inner| sys::check_readable(inner.as_fd()))
     }
@@ -112,6 +179,18 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     /// As [`readable`](Async::readable).
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::{future::poll_fn, os::unix::net::UnixStream};
+    ///
+    /// run(async {
+    ///     let (writer, _reader) = UnixStream::pair()?;
+    ///     let writer = Async::new(writer)?;
+    ///     poll_fn(|cx| writer.poll_writable(cx)).await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_io(Direction::Write, cx, |inner| sys::check_writable(inner.as_fd()))
     }
@@ -124,6 +203,20 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// An `op` that succeeded is not dropped: its value is this call's.
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::os::unix::net::UnixDatagram;
+    ///
+    /// let length = run(async {
+    ///     let (reader, writer) = UnixDatagram::pair()?;
+    ///     let reader = Async::new(reader)?;
+    ///     writer.send(b"four")?;
+    ///     reader.read_with(|socket| socket.recv(&mut [0; 16])).await
+    /// })??;
+    /// assert_eq!(length, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn read_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         poll_fn(|cx| self.poll_io(Direction::Read, cx, &mut op)).await
     }
@@ -136,6 +229,18 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// As [`read_with`](Async::read_with).
+    ///
+    /// ```
+    /// use loopbind::{Async, run};
+    /// use std::os::unix::net::UnixDatagram;
+    ///
+    /// let length = run(async {
+    ///     let (writer, _reader) = UnixDatagram::pair()?;
+    ///     Async::new(writer)?.write_with(|socket| socket.send(b"four")).await
+    /// })??;
+    /// assert_eq!(length, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn write_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         poll_fn(|cx| self.poll_io(Direction::Write, cx, &mut op)).await
     }

@@ -16,6 +16,24 @@ use crate::task::LocalHome;
 ///
 /// Where another `add_reader` or `add_writer` for the same descriptor and direction replaced it, it
 /// does nothing any more. IO-01.
+///
+/// ```
+/// use loopbind::EventLoop;
+/// use std::{cell::Cell, io::Write, os::unix::net::UnixStream, rc::Rc, time::Duration};
+///
+/// let event_loop = EventLoop::new()?;
+/// let (reader, mut writer) = UnixStream::pair()?;
+/// let calls = Rc::new(Cell::new(0));
+/// let count = calls.clone();
+/// let watch = event_loop.add_reader(reader, move || count.set(count.get() + 1))?;
+/// writer.write_all(b"x")?;
+/// event_loop.turn(Some(Duration::ZERO))?;
+/// event_loop.turn(Some(Duration::ZERO))?; // nobody has read it: ready again
+/// drop(watch);
+/// event_loop.turn(Some(Duration::ZERO))?;
+/// assert_eq!(calls.get(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "dropping it removes the watch"]
 pub struct Watch {
     state: Rc<WatchState>,
@@ -139,11 +157,35 @@ impl Reactor {
 
 impl Watch {
     /// Lets the watch go on until the loop is closed, or another replaces it.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let (writer, _reader) = UnixStream::pair()?;
+    /// let stop = event_loop.clone();
+    /// event_loop.add_writer(writer, move || stop.stop())?.detach();
+    /// event_loop.run_forever()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn detach(mut self) {
         self.detached = true;
     }
 
     /// The descriptor that is watched.
+    ///
+    /// ```
+    /// use loopbind::EventLoop;
+    /// use std::os::{fd::AsRawFd, unix::net::UnixStream};
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let (reader, _writer) = UnixStream::pair()?;
+    /// let number = reader.as_raw_fd();
+    /// let watch = event_loop.add_reader(reader, || {})?;
+    /// assert_eq!(watch.get_ref().as_raw_fd(), number);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_ref(&self) -> BorrowedFd<'_> {
         self.state.fd.as_fd()
     }
