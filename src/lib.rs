@@ -51,7 +51,7 @@
 //! | await a descriptor, or the standard streams | [`Async`], [`EventLoop::add_reader`], [`io`] |
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
-//! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`] |
+//! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
 //! | test | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //!
 //! Combinators are the [`futures`](https://docs.rs/futures) crate's: `join_all` for asyncio's `gather`,
