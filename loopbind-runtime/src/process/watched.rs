@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::error::ProcessError;
 use super::orphans::{self, Orphan};
 use crate::engine::Engine;
+use crate::error::LoopError;
 use crate::io::Async;
 use crate::reactor::{Direction, Reactor};
 use crate::sync::{Receiver, channel};
@@ -168,6 +169,11 @@ fn poll_waiter(
     loop {
         if let Some(status) = sys::reap(ChildName::Number(pid))? {
             return Poll::Ready(Ok(status));
+        }
+        // As where there is a descriptor, though a thread could wake whoever polls: what works must
+        // not depend on the kernel.
+        if LocalHome::running().is_none() {
+            return Poll::Ready(Err(LoopError::NoRunningLoop.into()));
         }
         let waiting = match waiter {
             Some(waiting) => waiting,
