@@ -24,10 +24,11 @@ mod cases {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream as StdUnixStream;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
     use std::rc::Rc;
 
     use futures::channel::{mpsc, oneshot};
-    use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+    use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, poll};
     use loopbind::net::{TcpListener, UdpSocket, UnixStream};
     use loopbind::process::{ChildStdin, Command, Stdio};
     use loopbind::signal::{SignalKind, signal};
@@ -38,6 +39,7 @@ mod cases {
 
     pub(super) const CASES: &[support::Case] = support::cases![
         dropped_inside_the_callback_that_forked,
+        dropped_before_there_is_another_loop,
         dropped_after_the_run_that_forked,
         kept_to_the_end_of_the_process_that_was_forked,
     ];
@@ -148,6 +150,10 @@ mod cases {
                 }
             });
 
+            let quiet = UdpSocket::bind("127.0.0.1:0").await?;
+            assert!(poll!(pin!(quiet.recv_from(&mut [0]))).is_pending());
+            parts.push(Box::new(quiet));
+
             let (near, far) = StdUnixStream::pair()?;
             let mut far = UnixStream::from_std(far)?;
             let stream = heard("stream");
@@ -185,7 +191,9 @@ mod cases {
                     cat();
                 }
             });
-            spawn(async move { child.wait().await });
+            // Watched, and in nobody's task.
+            assert!(poll!(pin!(child.wait())).is_pending());
+            parts.push(Box::new(child));
 
             Ok(Rc::new(World {
                 news: RefCell::new(news),
@@ -248,6 +256,22 @@ mod cases {
     }
 
     fn dropped_inside_the_callback_that_forked() {
+        forked_inside_a_callback(|inherited| {
+            live_on();
+            inherited.drop_parts();
+            live_on();
+        });
+    }
+
+    fn dropped_before_there_is_another_loop() {
+        forked_inside_a_callback(World::drop_parts);
+        forked_inside_a_callback(|inherited| {
+            inherited.drop_parts();
+            live_on();
+        });
+    }
+
+    fn forked_inside_a_callback(in_child: fn(&World)) {
         let event_loop = EventLoop::new().unwrap();
         let ran = event_loop.run_until_complete(async {
             let world = World::begin().await.unwrap();
@@ -257,11 +281,7 @@ mod cases {
             let (forked, done) = oneshot::channel();
             let inherited = Rc::clone(&world);
             get_running_loop().unwrap().call_soon(move || {
-                in_fork(|| {
-                    live_on();
-                    inherited.drop_parts();
-                    live_on();
-                });
+                in_fork(|| in_child(&inherited));
                 forked.send(()).unwrap();
             });
             done.await.unwrap();
