@@ -9,10 +9,11 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
-use crate::{MESSAGE, QUESTION};
+use crate::server::HELD;
+use crate::{MESSAGE, TIME, WAIT};
 
-/// Connections made at a time: no server's queue is longer.
-const AT_ONCE: usize = 32;
+/// Connections that wait at a time: std's queue has room for 128.
+const QUEUE: usize = 100;
 
 /// How long a measurement goes on.
 #[derive(Clone, Copy)]
@@ -46,7 +47,7 @@ impl Client {
     }
 
     fn server_cpu(&mut self) -> u64 {
-        let mut answer = [0; QUESTION];
+        let mut answer = [0; TIME];
         self.harness.write_all(&answer).expect("a server");
         self.harness.read_exact(&mut answer).expect("a server");
         u64::from_ne_bytes(answer)
@@ -57,7 +58,7 @@ impl Client {
         let mut streams = Vec::with_capacity(count);
         while streams.len() < count {
             let first = streams.len();
-            for _ in first..count.min(first + AT_ONCE) {
+            for _ in first..count.min(first + QUEUE) {
                 let stream = TcpStream::connect(self.server).expect("a server");
                 stream.set_nodelay(true).expect("an option");
                 streams.push(stream);
@@ -79,25 +80,32 @@ impl Client {
         Sample { rate: exchanged.rate, cpu: cpu as f64 / exchanged.answered as f64 }
     }
 
-    /// Connects, hangs up, and waits until the server has, too; some connections at a time.
+    /// Has connections wait in the server's queue, ended on this side, and lets it at them; again and
+    /// again. Nothing else is timed: a server that were fed one by one would be measured by how often
+    /// it had to be woken.
     pub fn accept(&mut self, length: Duration) -> Sample {
         let cpu_before = self.server_cpu();
         let began = Instant::now();
-        let mut accepted = 0;
+        let (mut accepted, mut took) = (0, Duration::ZERO);
         while began.elapsed() < length {
+            let held = HELD.lock();
+            self.harness.write_all(&[0; WAIT]).expect("a server");
             let connect = || {
                 let stream = TcpStream::connect(self.server).expect("a server");
                 stream.shutdown(Shutdown::Write).expect("a connection");
                 stream
             };
-            let streams: Vec<_> = (0..AT_ONCE).map(|_| connect()).collect();
-            for mut stream in streams {
+            let streams: Vec<_> = (0..QUEUE).map(|_| connect()).collect();
+            let released = Instant::now();
+            drop(held);
+            self.harness.read_exact(&mut [0; WAIT]).expect("a server");
+            for mut stream in &streams {
                 let end = stream.read(&mut [0; 1]).expect("the server hangs up");
                 assert_eq!(end, 0, "nobody asked anything");
-                accepted += 1;
             }
+            took += released.elapsed();
+            accepted += streams.len();
         }
-        let took = began.elapsed();
         let cpu = self.server_cpu() - cpu_before;
         Sample { rate: accepted as f64 / took.as_secs_f64(), cpu: cpu as f64 / accepted as f64 }
     }

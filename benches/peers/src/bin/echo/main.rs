@@ -1,8 +1,8 @@
 //! loopbind's sockets beside its peers', and beside a bare epoll loop: TCP on the loopback.
 //!
 //! `cargo run --release --bin echo` prints one table. Echo: messages of 64 bytes, one in flight on
-//! each of 1, 50 and 500 connections. Accept: connections that are made and ended at once. The
-//! server's thread has one processor to itself and the client's another; with a single processor
+//! each of 1, 50 and 500 connections. Accept: connections that wait, a hundred at a time, for a server
+//! that was held up; each is accepted, found at its end, and closed. The server's thread has one processor to itself and the client's another; with a single processor
 //! they share it, and the rates are of little worth. Every round starts every server anew, one after
 //! the other, so that what disturbs the machine for a while disturbs all of them: compare figures of
 //! one run only, and believe the processor times sooner than the rates. `... echo 20` takes 20 rounds.
@@ -38,8 +38,10 @@ const IDLE: usize = 10_000;
 const MESSAGE: usize = 64;
 /// What a server reads into.
 const BUFFER: usize = 1024;
-/// The question for the server's time, and the answer.
-const QUESTION: usize = 8;
+/// The harness's questions to a server, by their lengths, which are the answers' too: what processor
+/// time it had, and to wait.
+const TIME: usize = 8;
+const WAIT: usize = 2;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();

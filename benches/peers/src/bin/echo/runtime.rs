@@ -170,6 +170,7 @@ macro_rules! monoio {
                     let (done, written) = stream.write_all(read).await;
                     done.expect(FINE);
                     buffer = written;
+                    buffer.clear();
                 }
             }
         }
@@ -211,6 +212,8 @@ impl Runtime for Compio {
             let BufResult(done, written) = stream.write_all(read).await;
             done.expect(FINE);
             buffer = written;
+            // A shorter read would leave the length as it was.
+            buffer.clear();
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The server, written once for every runtime, and the bare loop they are held against.
 //!
-//! The first connection is the harness's: it asks for the server's time, and its end is the
-//! server's. All others are echoed.
+//! The first connection is the harness's: it asks for the server's time, has it wait, and its end is
+//! the server's. All others are echoed.
 
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -13,7 +14,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::runtime::{Compio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio};
-use crate::{BUFFER, QUESTION};
+use crate::{BUFFER, TIME, WAIT};
 
 #[derive(Clone, Copy)]
 pub struct Server {
@@ -47,18 +48,25 @@ fn serve<R: Runtime>(listener: TcpListener) {
                 R::spawn(R::converse(stream, |_| {}));
             }
         });
-        R::converse(harness, tell_time).await;
+        R::converse(harness, obey).await;
     });
 }
 
-/// What this thread has had of a processor, in nanoseconds, if that was the question.
-fn tell_time(answer: &mut [u8]) {
-    if answer.len() != QUESTION {
-        return;
+/// Whoever has this holds the server up, once it was asked to wait.
+pub static HELD: Mutex<()> = Mutex::new(());
+
+/// The harness's questions differ by their lengths.
+fn obey(question: &mut [u8]) {
+    match question.len() {
+        // What this thread has had of a processor, in nanoseconds.
+        TIME => {
+            let now = clock_gettime(ClockId::ThreadCPUTime);
+            let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+            question.copy_from_slice(&now.to_ne_bytes());
+        }
+        WAIT => drop(HELD.lock()),
+        _ => {}
     }
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-    answer.copy_from_slice(&now.to_ne_bytes());
 }
 
 /// As little as can be done: edges, and no read behind one that came short.
@@ -102,7 +110,7 @@ fn bare(listener: TcpListener) {
                     }
                 };
                 if harness == Some(key) {
-                    tell_time(&mut buffer[..count]);
+                    obey(&mut buffer[..count]);
                 }
                 let sent = rustix::net::send(stream, &buffer[..count], SendFlags::NOSIGNAL);
                 assert_eq!(sent, Ok(count), "so little always fits");
