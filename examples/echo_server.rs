@@ -94,7 +94,7 @@ async fn run(address: SocketAddr) -> io::Result<()> {
 fn main() -> ExitCode {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7007".to_owned());
     let outcome = match address.parse() {
-        Ok(address) => run(address).map_err(|error| format!("{address}: {error}")),
+        Ok(address) => run(address).map_err(|error| error.to_string()),
         Err(_) => Err(format!("`{address}` is no address; try 127.0.0.1:7007")),
     };
     match outcome {
