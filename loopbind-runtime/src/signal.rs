@@ -64,17 +64,21 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 /// # Errors
 /// The system's, where it has no descriptor left.
 ///
+/// # Panics
+/// As [`Signal::recv`].
+///
 /// # Cancel safety
 /// Dropping it stops the listening. Where nobody else listens, the next Ctrl-C ends the program
 /// again.
 ///
-/// ```no_run
-/// # loopbind::run(async {
-/// println!("serving; Ctrl-C ends it");
-/// loopbind::signal::ctrl_c().await?;
-/// println!("bye");
-/// # Ok::<(), std::io::Error>(())
-/// # })??;
+/// ```
+/// use loopbind::process::Command;
+/// use loopbind::signal::ctrl_c;
+///
+/// let mut kill = Command::new("sh");
+/// kill.args(["-c", "kill -INT $PPID"]); // as Ctrl-C does
+/// let (heard, _) = loopbind::run(async { futures::join!(ctrl_c(), kill.status()) })?;
+/// assert!(heard.is_ok());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub async fn ctrl_c() -> io::Result<()> {
@@ -86,6 +90,19 @@ pub async fn ctrl_c() -> io::Result<()> {
 ///
 /// Like all that is awaited here it belongs to the loop that polls it, and moves when another loop
 /// of the thread does.
+///
+/// ```
+/// use futures::StreamExt;
+/// use loopbind::signal::{SignalKind, signal};
+///
+/// loopbind::run(async {
+///     let mut resizes = signal(SignalKind::window_change())?;
+///     std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status()?;
+///     assert_eq!(resizes.next().await, Some(()));
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Signal {
     listener: Rc<Listener>,
     /// Where it would be told.
@@ -94,6 +111,14 @@ pub struct Signal {
 
 impl Signal {
     /// The kind it listens to.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// let resizes = signal(SignalKind::window_change())?;
+    /// assert_eq!(resizes.kind(), SignalKind::window_change());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kind(&self) -> SignalKind {
         self.listener.kind()
     }
@@ -106,6 +131,17 @@ impl Signal {
     ///
     /// # Cancel safety
     /// No signal is lost: what came is there for the next call.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// let mut resizes = signal(SignalKind::window_change())?;
+    /// std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status()?;
+    /// // It came before anybody waited, and is there all the same.
+    /// let heard = loopbind::run(async { resizes.recv().await })?;
+    /// assert_eq!(heard, Some(()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn recv(&mut self) -> Option<()> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
@@ -114,6 +150,17 @@ impl Signal {
     ///
     /// # Panics
     /// As [`recv`](Signal::recv).
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    /// use std::future::poll_fn;
+    ///
+    /// let mut resizes = signal(SignalKind::window_change())?;
+    /// std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status()?;
+    /// let heard = loopbind::run(async { poll_fn(|cx| resizes.poll_recv(cx)).await })?;
+    /// assert_eq!(heard, Some(()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         if self.listener.take() {
             return Poll::Ready(Some(()));

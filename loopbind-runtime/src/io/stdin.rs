@@ -44,6 +44,20 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// Somebody who says nothing keeps nobody waiting longer than they like:
+///
+/// ```
+/// use futures::AsyncReadExt;
+/// use loopbind::{io, run, timeout};
+/// use std::time::Duration;
+///
+/// let mut byte = [0];
+/// let read = async { io::stdin().read(&mut byte).await };
+/// let read = run(async { timeout(Duration::from_millis(5), read).await })?;
+/// assert!(read.is_err() || read.unwrap()? <= 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn stdin() -> Stdin {
     Stdin { inner: io::stdin() }
 }
@@ -52,6 +66,17 @@ pub fn stdin() -> Stdin {
 ///
 /// A thread reads when somebody asks, and never keeps the program from ending. Input that was asked
 /// for goes to whoever asks next, where the one who asked does so no more: no read loses any.
+///
+/// ```
+/// use std::io::IsTerminal;
+/// use std::os::fd::{AsFd, AsRawFd};
+///
+/// let stdin = loopbind::io::stdin();
+/// assert_eq!(stdin.as_fd().as_raw_fd(), 0); // whom to ask what it is
+/// if stdin.as_fd().is_terminal() {
+///     println!("Your name?");
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Stdin {
     inner: io::Stdin,

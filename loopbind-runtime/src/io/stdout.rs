@@ -39,6 +39,18 @@ pub fn stdout() -> Stdout {
 }
 
 /// A handle of the process's standard error: see [`stdout`].
+///
+/// ```
+/// use futures::AsyncWriteExt;
+/// use loopbind::{io, run};
+///
+/// run(async {
+///     let mut stderr = io::stderr();
+///     stderr.write_all(b"careful\n").await?;
+///     stderr.flush().await // it is out
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn stderr() -> Stderr {
     Stderr { inner: io::stderr(), written: Written(None) }
 }
@@ -171,6 +183,19 @@ impl Written {
 macro_rules! writer {
     ($(#[$doc:meta])* $Name:ident, $STREAM:ident) => {
         $(#[$doc])*
+        ///
+        /// ```
+        /// use futures::AsyncWriteExt;
+        /// use loopbind::{io, run};
+        ///
+        /// run(async {
+        ///     print!("one, ");
+        ///     io::stdout().write_all(b"two, ").await?; // no flush: it is out at the end of `run`
+        ///     assert_eq!(io::stderr().write(b"three\n").await?, 6);
+        ///     Ok::<(), std::io::Error>(())
+        /// })??;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
         pub struct $Name {
             inner: io::$Name,
             written: Written,
@@ -215,7 +240,8 @@ writer! {
     /// A write takes the bytes, and returns once those before are out; `flush` waits until all are.
     /// What was taken is written in any case, in order with what other handles and tasks write: the
     /// end of [`run`](crate::run) waits for it, as for all blocking work. An error is told by the next
-    /// call. What `print!` has printed before is written before.
+    /// call. What `print!` has printed before is written before. Outside of runs a write is a
+    /// [`LoopError::NoRunningLoop`].
     Stdout, OUT
 }
 

@@ -14,6 +14,19 @@ use crate::signal::SignalKind;
 ///
 /// Dropping it leaves the process running, unless `kill_on_drop` was asked for; either way it is
 /// reaped when it ends: see [the module](super).
+///
+/// ```
+/// use loopbind::process::{Command, Stdio};
+/// use loopbind::run;
+///
+/// run(async {
+///     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+///     assert!(child.stdin.is_some() && child.stdout.is_none()); // as was asked for
+///     assert!(child.wait().await?.success()); // the end of its input is its end
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Child {
     /// Writes to the child's standard input, where that is a pipe. [`wait`](Child::wait) closes it.
     pub stdin: Option<ChildStdin>,
@@ -36,6 +49,18 @@ impl Child {
     }
 
     /// The process's id. Once the child was waited for, it may be another's.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::run;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let child = command.args(["-c", "echo $$"]).stdout(Stdio::piped()).spawn()?;
+    /// let id = child.id();
+    /// let output = run(async { child.wait_with_output().await })??;
+    /// assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), id.to_string());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn id(&self) -> u32 {
         self.watched.pid()
     }
@@ -46,6 +71,20 @@ impl Child {
     /// [`ProcessError::Ended`](super::ProcessError::Ended), where it was waited for before: its id is
     /// free for others then, and nobody is hit. One that has ended and was not waited for is no
     /// error. SUB-02.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// loopbind::run(async {
+    ///     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    ///     child.kill()?;
+    ///     assert_eq!(child.wait().await?.signal(), Some(9));
+    ///     assert!(child.kill().is_err()); // its id is free for others by now
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill(&mut self) -> io::Result<()> {
         self.send_signal(SignalKind::from_raw(libc::SIGKILL))
     }
@@ -56,6 +95,20 @@ impl Child {
     /// # Errors
     /// As [`kill`](Child::kill); a [`SignalError`](crate::signal::SignalError) for what is no
     /// signal with a name.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// loopbind::run(async {
+    ///     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    ///     child.send_signal(SignalKind::terminate())?;
+    ///     assert_eq!(child.wait().await?.signal(), Some(15));
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_signal(&mut self, kind: SignalKind) -> io::Result<()> {
         self.watched.send_signal(kind)
     }
@@ -94,6 +147,20 @@ impl Child {
     ///
     /// # Errors
     /// As [`wait`](Child::wait)'s; it needs no loop.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::run;
+    ///
+    /// run(async {
+    ///     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    ///     assert_eq!(child.try_wait()?, None); // it waits for input
+    ///     let status = child.wait().await?;
+    ///     assert_eq!(child.try_wait()?, Some(status));
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.watched.try_wait()
     }
@@ -105,6 +172,18 @@ impl Child {
     ///
     /// # Cancel safety
     /// Dropping it drops the child, and what was read.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::run;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "echo hi; echo oops >&2"]);
+    /// let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    /// let output = run(async { child.wait_with_output().await })??;
+    /// assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"hi\n"[..], &b"oops\n"[..]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn wait_with_output(self) -> io::Result<Output> {
         self.communicate([]).await
     }

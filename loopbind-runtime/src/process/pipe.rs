@@ -32,6 +32,21 @@ fn hand_over(end: Async<File>) -> Stdio {
 macro_rules! reader {
     ($(#[$doc:meta])* $Name:ident) => {
         $(#[$doc])*
+        ///
+        /// ```
+        /// use futures::AsyncReadExt;
+        /// use loopbind::process::{Command, Stdio};
+        ///
+        /// let mut command = Command::new("sh");
+        /// command.args(["-c", "echo heard; echo oops >&2"]);
+        /// let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        /// let (mut stdout, mut stderr) = (child.stdout.unwrap(), child.stderr.unwrap());
+        /// let mut said = String::new();
+        /// loopbind::run(async { stdout.read_to_string(&mut said).await })??;
+        /// loopbind::run(async { stderr.read_to_string(&mut said).await })??;
+        /// assert_eq!(said, "heard\noops\n");
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
         #[derive(Debug)]
         pub struct $Name {
             pipe: Async<File>,
@@ -42,6 +57,20 @@ macro_rules! reader {
             ///
             /// # Errors
             /// The system's, where it cannot be made non-blocking.
+            ///
+            /// ```
+            /// use futures::AsyncReadExt;
+            /// use loopbind::process::ChildStdout; // and so with `ChildStderr`
+            /// use std::process::{Command, Stdio};
+            ///
+            /// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+            /// let mut stdout = ChildStdout::from_std(child.stdout.take().unwrap())?;
+            /// let mut said = String::new();
+            /// loopbind::run(async { stdout.read_to_string(&mut said).await })??;
+            /// assert_eq!(said, "hello\n");
+            /// assert!(child.wait()?.success());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn from_std(pipe: std::process::$Name) -> io::Result<Self> {
                 Ok($Name { pipe: open(pipe)? })
             }
@@ -50,6 +79,15 @@ macro_rules! reader {
             ///
             /// # Errors
             /// The system's, where it cannot be made blocking.
+            ///
+            /// ```
+            /// use loopbind::process::{Command, Stdio};
+            ///
+            /// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+            /// let stdout = child.stdout.take().unwrap().into_std()?; // and so with `stderr`
+            /// assert_eq!(std::io::read_to_string(stdout)?, "hello\n");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn into_std(self) -> io::Result<std::process::$Name> {
                 Ok(close(self.pipe)?.into())
             }
@@ -114,6 +152,19 @@ reader! {
 }
 
 /// Writes to a child's standard input. Closing it, or dropping it, is the end of the input.
+///
+/// ```
+/// use futures::AsyncWriteExt;
+/// use loopbind::process::{Command, Stdio};
+///
+/// let mut command = Command::new("sh");
+/// let mut child = command.args(["-c", "test $(cat) = meow"]).stdin(Stdio::piped()).spawn()?;
+/// let mut stdin = child.stdin.take().unwrap();
+/// loopbind::run(async { stdin.write_all(b"meow").await })??;
+/// drop(stdin); // `cat` finds the end
+/// assert!(loopbind::run(async { child.wait().await })??.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChildStdin {
     /// `None`: closed.
@@ -125,6 +176,20 @@ impl ChildStdin {
     ///
     /// # Errors
     /// The system's, where it cannot be made non-blocking.
+    ///
+    /// ```
+    /// use futures::AsyncWriteExt;
+    /// use loopbind::process::ChildStdin;
+    /// use std::process::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("sh");
+    /// let mut child = command.args(["-c", "test $(cat) = meow"]).stdin(Stdio::piped()).spawn()?;
+    /// let mut stdin = ChildStdin::from_std(child.stdin.take().unwrap())?;
+    /// loopbind::run(async { stdin.write_all(b"meow").await })??;
+    /// drop(stdin);
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_std(pipe: std::process::ChildStdin) -> io::Result<Self> {
         Ok(ChildStdin { pipe: Some(open(pipe)?) })
     }
@@ -133,6 +198,19 @@ impl ChildStdin {
     ///
     /// # Errors
     /// `BrokenPipe` where it was closed; the system's, where it cannot be made blocking.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use std::io::Write;
+    ///
+    /// let mut command = Command::new("sh");
+    /// let mut child = command.args(["-c", "test $(cat) = meow"]).stdin(Stdio::piped()).spawn()?;
+    /// let mut stdin = child.stdin.take().unwrap().into_std()?;
+    /// stdin.write_all(b"meow")?;
+    /// drop(stdin);
+    /// assert!(loopbind::run(async { child.wait().await })??.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_std(self) -> io::Result<std::process::ChildStdin> {
         Ok(close(self.pipe.ok_or_else(closed)?)?.into())
     }

@@ -15,62 +15,184 @@ pub struct SignalKind(c_int);
 
 impl SignalKind {
     /// `SIGALRM`: a timer of `alarm(2)` is over.
+    ///
+    /// ```
+    /// use loopbind::process::Command;
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "kill -ALRM $$"]);
+    /// let status = loopbind::run(async { command.status().await })??;
+    /// assert_eq!(status.signal(), Some(SignalKind::alarm().as_raw()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn alarm() -> Self {
         SignalKind(libc::SIGALRM)
     }
 
     /// `SIGCHLD`: a child stopped or ended. [`process`](crate::process) needs no handler for it.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// loopbind::run(async {
+    ///     let mut ends = signal(SignalKind::child())?;
+    ///     std::process::Command::new("true").status()?;
+    ///     assert_eq!(ends.recv().await, Some(()));
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn child() -> Self {
         SignalKind(libc::SIGCHLD)
     }
 
     /// `SIGHUP`: the terminal is gone; for daemons, by custom, "read your configuration again".
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// let hangups = signal(SignalKind::hangup())?; // does not end the program now
+    /// assert_eq!(hangups.kind().as_raw(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn hangup() -> Self {
         SignalKind(libc::SIGHUP)
     }
 
     /// `SIGINT`: Ctrl-C.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// let interrupts = signal(SignalKind::interrupt())?; // Ctrl-C does not end the program now
+    /// assert_eq!(interrupts.kind().as_raw(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn interrupt() -> Self {
         SignalKind(libc::SIGINT)
     }
 
     /// `SIGPIPE`: a write that nobody can read. Rust programs ignore it from the start.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "while echo; do :; done"]).stdout(Stdio::piped());
+    /// // `status` does not read what it writes.
+    /// let status = loopbind::run(async { command.status().await })??;
+    /// assert_eq!(status.signal(), Some(SignalKind::pipe().as_raw()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn pipe() -> Self {
         SignalKind(libc::SIGPIPE)
     }
 
     /// `SIGQUIT`: Ctrl-\.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// let quits = signal(SignalKind::quit())?; // does not end the program now
+    /// assert_eq!(quits.kind().as_raw(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn quit() -> Self {
         SignalKind(libc::SIGQUIT)
     }
 
     /// `SIGTERM`: the polite request to end.
+    ///
+    /// ```
+    /// use loopbind::process::{Command, Stdio};
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// child.send_signal(SignalKind::terminate())?;
+    /// let status = loopbind::run(async { child.wait().await })??;
+    /// assert_eq!(status.signal(), Some(SignalKind::terminate().as_raw()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn terminate() -> Self {
         SignalKind(libc::SIGTERM)
     }
 
     /// `SIGUSR1`: means what the program says it means.
+    ///
+    /// ```
+    /// use loopbind::process::Command;
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "kill -USR1 $$"]);
+    /// let status = loopbind::run(async { command.status().await })??;
+    /// assert_eq!(status.signal(), Some(SignalKind::user_defined1().as_raw()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn user_defined1() -> Self {
         SignalKind(libc::SIGUSR1)
     }
 
     /// `SIGUSR2`: means what the program says it means.
+    ///
+    /// ```
+    /// use loopbind::process::Command;
+    /// use loopbind::signal::SignalKind;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// let mut command = Command::new("sh");
+    /// command.args(["-c", "kill -USR2 $$"]);
+    /// let status = loopbind::run(async { command.status().await })??;
+    /// assert_eq!(status.signal(), Some(SignalKind::user_defined2().as_raw()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn user_defined2() -> Self {
         SignalKind(libc::SIGUSR2)
     }
 
     /// `SIGWINCH`: the terminal's window has another size.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// loopbind::run(async {
+    ///     let mut resizes = signal(SignalKind::window_change())?;
+    ///     std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status()?;
+    ///     assert_eq!(resizes.recv().await, Some(()));
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub const fn window_change() -> Self {
         SignalKind(libc::SIGWINCH)
     }
 
     /// The signal of this number. Whether there is one, and whether it can be caught, is said by
     /// whoever is asked to listen for it.
+    ///
+    /// ```
+    /// use loopbind::signal::{SignalKind, signal};
+    ///
+    /// assert_eq!(SignalKind::from_raw(15), SignalKind::terminate());
+    /// assert!(signal(SignalKind::from_raw(0)).is_err()); // there is none
+    /// ```
     pub const fn from_raw(number: c_int) -> Self {
         SignalKind(number)
     }
 
     /// Its number on this system.
+    ///
+    /// ```
+    /// use loopbind::signal::SignalKind;
+    ///
+    /// assert_eq!(SignalKind::interrupt().as_raw(), 2);
+    /// ```
     pub const fn as_raw(self) -> c_int {
         self.0
     }
