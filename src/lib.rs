@@ -75,11 +75,12 @@
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 pub use loopbind_runtime::{
-    AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop, ExceptionContext, Handle, Host, Join,
-    LoopError, LoopHandle, LoopId, Metrics, PanicPayload, RemoteTask, Runner, Task, TaskBuilder,
-    TaskError, TaskId, TaskInfo, TaskState, TimerHandle, Turn, UnhandledPanic, Watch,
-    get_bound_loop, get_event_loop, get_running_loop, main_loop, new_event_loop, run,
-    set_event_loop, sleep, sleep_until, spawn, spawn_blocking, timeout, timeout_at, yield_now,
+    AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
+    ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
+    RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
+    Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop, get_running_loop, main_loop,
+    new_event_loop, run, set_event_loop, sleep, sleep_until, spawn, spawn_blocking, timeout,
+    timeout_at, yield_now,
 };
 #[doc(inline)]
 pub use loopbind_runtime::{io, net, process, signal, task, thread, time};

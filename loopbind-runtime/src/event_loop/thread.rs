@@ -6,8 +6,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 
-use super::runner::Runner;
 pub use super::group::{LoopGroup, per_core};
+use super::runner::Runner;
 use super::{Builder, EventLoop, LoopHandle};
 use crate::binding;
 use crate::error::LoopError;

@@ -20,7 +20,8 @@ pub(crate) use child::{
 pub(crate) use descriptor::{check_readable, check_writable, set_blocking, set_nonblocking};
 pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{
-    CAN_PIN, cores, current_thread, forks, is_main_thread, lock_after_fork, pin_to_core, watch_forks,
+    CAN_PIN, cores, current_thread, forks, is_main_thread, lock_after_fork, pin_to_core,
+    watch_forks,
 };
 pub use signal_kind::{SignalError, SignalKind};
 pub(crate) use signals::{FinalSignal, Listening};
