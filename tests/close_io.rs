@@ -1,5 +1,7 @@
 //! Closing a loop with sockets, watches, signals and children alive gives everything back: descriptors,
 //! threads, handlers, processes.
+
+#![cfg(feature = "macros")]
 #![cfg(target_os = "linux")]
 
 mod support;

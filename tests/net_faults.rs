@@ -1,6 +1,7 @@
 //! Sockets when things go wrong: no descriptors left, resets, signals, loops that change under them, and
 //! events that come too late.
 
+#![cfg(feature = "macros")]
 #![cfg(all(target_os = "linux", feature = "macros"))]
 
 #[path = "support/sockets.rs"]

@@ -1,5 +1,6 @@
 //! Unix sockets: by path, by abstract name, in pairs; and the two waits of theirs that no event ends.
 
+#![cfg(feature = "macros")]
 #![cfg(all(target_os = "linux", feature = "macros"))]
 
 #[path = "support/sockets.rs"]
