@@ -42,7 +42,13 @@ impl Engine {
         {}
         // Every descriptor goes back; who is about to ring finds the bell gone.
         self.reactor.close();
-        self.home.remove_bell();
+        let bell = self.home.remove_bell();
+        if let (Some(bell), true) = (bell, local.hosted.get()) {
+            // A host that sleeps for this loop hears of its end. What it sleeps on is lent to it, and
+            // stays readable; the bell goes with the engine.
+            let _ = bell.ring();
+            self.kept_bell.replace(Some(bell));
+        }
         local.phase.set(Phase::Closed);
         Ok(())
     }

@@ -29,7 +29,7 @@ use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::PanicPayload;
 use crate::reactor::Reactor;
-use crate::sys::{self, Driver, Lent};
+use crate::sys::{self, Bell, Driver, Lent};
 use crate::task::{self, Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
@@ -38,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) reactor: Rc<Reactor>,
     /// The reactor's descriptor, once a host has it: it lives as long as the engine from then on.
     lent: OnceCell<Lent>,
+    /// The bell of a closed loop whose descriptor was lent.
+    kept_bell: RefCell<Option<Bell>>,
     event_interval: usize,
     /// Entries that ran since the last look.
     since_look: Cell<usize>,
@@ -124,6 +126,7 @@ impl Engine {
             alarms: Rc::new(Alarms::new(Clock::new(kind))),
             reactor,
             lent: OnceCell::new(),
+            kept_bell: RefCell::new(None),
             event_interval: settings.event_interval,
             since_look: Cell::new(0),
             shuffle: settings.shuffle.map(Cell::new),

@@ -117,7 +117,10 @@ impl EventLoop {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn stop(&self) {
-        self.hold().home.local().stopping.set(true);
+        let home = &self.hold().home;
+        home.local().stopping.set(true);
+        // A host that sleeps for this loop has something to hear of.
+        home.take_in();
     }
 
     /// One turn, for a host that has a loop of its own: what is ready, due timers, readiness. Waits
@@ -162,7 +165,7 @@ impl EventLoop {
             let polled = engine.steps() - before;
             engine.home.check_fork()?;
             engine.let_escape()?;
-            let more = !engine.is_idle() || engine.home.has_mail();
+            let more = !engine.is_idle() || engine.home.has_mail() || engine.reactor.has_more();
             let stopped = if stopping.get() { Stopped::Yes } else { Stopped::No };
             Ok((Turn { polled, more }, stopped))
         });
@@ -188,7 +191,7 @@ impl EventLoop {
     pub fn next_deadline(&self) -> Option<Instant> {
         let engine = self.hold();
         let clock = &engine.alarms.clock;
-        if !engine.is_idle() || engine.home.has_mail() {
+        if !engine.is_idle() || engine.home.has_mail() || engine.home.local().stopping.get() {
             return Some(clock.instant(clock.read()));
         }
         // A timer that never comes is no deadline.

@@ -26,7 +26,7 @@ use watch::WatchState;
 
 use crate::LoopError;
 use crate::ids::LoopId;
-use crate::sys::{Driver, Event, Interest, Lent};
+use crate::sys::{Driver, Event, Interest, Lent, Seen};
 use crate::task::LocalHome;
 
 /// A loop's view of the outside, shared with everything that is registered there.
@@ -38,6 +38,7 @@ pub(crate) struct Reactor {
     seen: RefCell<Vec<Event>>,
     ears: Rc<Ears>,
     events: Cell<u64>,
+    more: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -119,6 +120,7 @@ impl Reactor {
             seen: RefCell::default(),
             ears: Rc::default(),
             events: Cell::new(0),
+            more: Cell::new(false),
         }
     }
 
@@ -138,10 +140,17 @@ impl Reactor {
     /// One look, after sleeping for at most `timeout`. [`deliver`](Reactor::deliver) says what was
     /// seen.
     pub(crate) fn look(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &*self.driver.borrow() {
-            Some(driver) => driver.wait(timeout, &mut self.seen.borrow_mut()),
-            None => Ok(()),
+        if let Some(driver) = &*self.driver.borrow() {
+            let seen = driver.wait(timeout, &mut self.seen.borrow_mut())?;
+            self.more.set(seen == Seen::Full);
         }
+        Ok(())
+    }
+
+    /// Whether the next look may see something that no edge of the loop's own descriptor tells: more
+    /// than the last one had room for, or something that is watched for as long as it is so.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more.get()
     }
 
     /// Tells the tenants what was seen of their descriptors.
@@ -157,7 +166,10 @@ impl Reactor {
             let tenant = self.slots.borrow().get(Key(event.key));
             match tenant {
                 Some(Tenant::Source(source)) => source.deliver(event, &self.home),
-                Some(Tenant::Watch(watch)) => watch.deliver(event, &self.home),
+                Some(Tenant::Watch(watch)) => {
+                    self.more.set(true);
+                    watch.deliver(event, &self.home);
+                }
                 Some(Tenant::Ears(ears)) => ears.deliver(&self.home),
                 None => {}
             }

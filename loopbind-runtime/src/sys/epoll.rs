@@ -14,7 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
-use super::{Event, Interest};
+use super::{Event, Interest, Seen};
 
 /// No sleep is longer, whatever the next timer: RUN-37.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
@@ -64,22 +64,23 @@ impl Driver {
         &self,
         timeout: Option<Duration>,
         events: &mut Vec<Event>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Seen> {
         let timeout = timeout.map(|limit| limit.min(LONGEST_SLEEP));
         match self.wait_once(timeout) {
             // No `epoll_pwait2` in this kernel: whole milliseconds, rounded up, never early.
             Err(Errno::NOSYS) => self.wait_once(timeout.map(whole_milliseconds))?,
-            Err(Errno::INTR) => return Ok(()),
+            Err(Errno::INTR) => return Ok(Seen::All),
             other => other?,
         }
-        for event in self.buffer.borrow().iter() {
+        let buffer = self.buffer.borrow();
+        for event in buffer.iter() {
             // A copy: the kernel's record may be packed.
             let (flags, key) = (event.flags, event.data.u64());
             if key != BELL {
                 events.push(seen(key, flags));
             }
         }
-        Ok(())
+        Ok(if buffer.len() < BATCH { Seen::All } else { Seen::Full })
     }
 
     fn wait_once(&self, timeout: Option<Duration>) -> Result<(), Errno> {

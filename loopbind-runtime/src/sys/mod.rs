@@ -41,6 +41,14 @@ pub(crate) enum Interest {
     ReadableAndWritable,
 }
 
+/// Whether a look saw all there was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    All,
+    /// It had no room for more: the next look may see more at once.
+    Full,
+}
+
 /// What was seen of a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {

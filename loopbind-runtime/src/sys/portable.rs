@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use polling::{Events, PollMode, Poller};
 
-use super::{Event, Interest, forks};
+use super::{Event, Interest, Seen, forks};
 
 pub(crate) struct Driver {
     poller: Shared,
@@ -85,11 +85,11 @@ impl Driver {
         &self,
         timeout: Option<Duration>,
         events: &mut Vec<Event>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Seen> {
         let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
         match self.poller.wait(&mut buffer, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Seen::All),
             other => drop(other?),
         }
         events.extend(buffer.iter().map(|event| Event {
@@ -99,7 +99,7 @@ impl Driver {
             // Not every system tells: believed of all, it costs a read that finds nothing.
             last: true,
         }));
-        Ok(())
+        Ok(if buffer.len() < buffer.capacity().get() { Seen::All } else { Seen::Full })
     }
 
     pub(crate) fn lend(&self) -> Lent {

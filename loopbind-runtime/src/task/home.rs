@@ -374,8 +374,8 @@ impl LocalHome {
         }
     }
 
-    pub(crate) fn remove_bell(&self) {
-        self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take();
+    pub(crate) fn remove_bell(&self) -> Option<Bell> {
+        self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// In a forked child, where the thread that held the lock may not be: the bell is left open then.
