@@ -11,7 +11,7 @@
 //!     let event_loop = get_event_loop().unwrap();
 //!     let dots = event_loop.create_task(async {
 //!         loop {
-//!             print!(".");
+//!             eprint!(".");
 //!             sleep(Duration::from_millis(500)).await;
 //!         }
 //!     });
