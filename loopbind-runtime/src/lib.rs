@@ -53,7 +53,7 @@ pub use time::{sleep, sleep_until, timeout, timeout_at};
 
 /// What the attributes' expansions use. Not for people: it may change in any release.
 #[doc(hidden)]
-#[allow(missing_docs)]
+#[allow(missing_docs)] // Not in the documentation.
 pub mod __private {
     pub use ::core;
     pub use ::std;

@@ -1,6 +1,6 @@
 //! Where the attributes' expansions come in. Not for people: see `#[loop_main]` and its siblings.
 
-#![allow(missing_docs)]
+#![allow(missing_docs)] // For expansions, not for people.
 
 use std::ops::{Range, RangeInclusive};
 use std::panic::Location;
