@@ -7,16 +7,18 @@
 use std::cell::Cell;
 use std::future::Ready;
 use std::marker::PhantomPinned;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use loopbind::thread::{LoopThread, ThreadBuilder};
+use loopbind::thread::{LoopGroup, LoopThread, ThreadBuilder};
 use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use loopbind::{
-    AbortOnDrop, BlockingTask, Bound, Builder, EventLoop, ExceptionContext, Handle, Join,
-    LoopError, LoopHandle, LoopId, Metrics, PanicPayload, RemoteTask, Runner, Task, TaskBuilder,
-    TaskError, TaskId, TaskInfo, TaskState, TimerHandle, Turn, UnhandledPanic,
+    AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
+    ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
+    RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
+    Turn, UnhandledPanic, Watch, net, process, signal,
 };
 
 /// Sendable, not shareable: the inner type of what takes its traits from its type argument.
@@ -85,6 +87,23 @@ rows! {
     Timeout<Ready<u8>>: no no yes;
     Timeout<Pinned>: no no no;
     Interval: no no yes;
+    // Foreign executors of other threads are refused here, by the compiler.
+    Drive: no no yes;
+    DriveWith<Pinned>: no no no;
+    Watch: no no yes;
+    Async<OwnedFd>: no no yes;
+    net::TcpStream: no no yes;
+    net::TcpListener: no no yes;
+    net::UdpSocket: no no yes;
+    net::UnixStream: no no yes;
+    net::UnixListener: no no yes;
+    net::UnixDatagram: no no yes;
+    net::Server: no no yes;
+    signal::Signal: no no yes;
+    process::Child: no no yes;
+    process::ChildStdin: no no yes;
+    process::ChildStdout: no no yes;
+    process::ChildStderr: no no yes;
     // What other threads have.
     LoopHandle: yes yes yes;
     Builder: yes yes yes;
@@ -94,6 +113,10 @@ rows! {
     BlockingTask<Rc<u8>>: no no yes;
     LoopThread<u8>: yes yes yes;
     ThreadBuilder: yes yes yes;
+    LoopGroup<u8>: yes yes yes;
+    process::Command: yes yes yes;
+    net::TcpSocket: yes yes yes;
+    signal::SignalKind: yes yes yes;
     // Values.
     LoopError: yes yes yes;
     TaskError: yes yes yes;
