@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::join;
 use futures::io::{AsyncBufReadExt, BufReader};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, poll};
-use loopbind::{io, run, spawn, timeout, yield_now};
+use loopbind::{io, run, spawn, spawn_blocking, timeout, yield_now};
 
 mod support;
 
@@ -176,6 +176,80 @@ fn a_slow_reader_holds_up_the_writer_only() {
     assert_eq!(&said, b"alive\n");
     let (_, out) = end(child);
     assert_eq!(out.matches('x').count(), SIZE);
+}
+
+/// A reader that does not read, and more who write than the pool has threads: other blocking work goes
+/// on, and all is out in the end.
+#[test]
+fn many_write_to_who_does_not_read_and_blocking_work_goes_on() {
+    const MANY: usize = 600;
+    let child = begin("many_write_to_who_does_not_read_and_blocking_work_goes_on", || {
+        run(async {
+            let tasks: Vec<_> = std::iter::repeat_n("x".repeat(1 << 10), MANY)
+                .map(|line| spawn(async move { io::stdout().write_all(line.as_bytes()).await }))
+                .collect();
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
+            // The other end reads the output only after it has read this.
+            let mut errors = io::stderr();
+            errors.write_all(b"alive\n").await.unwrap();
+            errors.flush().await.unwrap();
+        })
+        .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut said = [0; 6];
+    child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"alive\n");
+    assert_eq!(end(child).1.matches('x').count(), MANY << 10);
+}
+
+/// More than a pipe holds, in chunks that are all taken, and not flushed.
+async fn write_much() {
+    for letter in ["a", "b", "c", "d"] {
+        let taken = io::stdout().write(letter.repeat(1 << 16).as_bytes()).await.unwrap();
+        assert_eq!(taken, 1 << 16);
+    }
+}
+
+/// Not flushed, and nobody reads: the program ends all the same.
+#[test]
+fn a_reader_who_does_not_read_keeps_no_program_from_ending() {
+    let child = begin("a_reader_who_does_not_read_keeps_no_program_from_ending", || {
+        run(write_much()).unwrap();
+        // Libtest would write to it, too.
+        // SAFETY: no preconditions.
+        unsafe { libc::_exit(0) };
+    });
+    let Some(mut child) = child else { return };
+    let kept = child.stdout.take();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", support::said(&output));
+    drop(kept);
+}
+
+/// Not flushed, and read slowly: the end of the run waits for as long as it is read.
+#[test]
+fn a_reader_who_is_slow_at_the_end_gets_it_all() {
+    let child = begin("a_reader_who_is_slow_at_the_end_gets_it_all", || {
+        run(write_much()).unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut out = child.stdout.take().unwrap();
+    let (mut portion, mut text) = (vec![0; 1 << 14], Vec::new());
+    // Longer, altogether, than who reads nothing would be waited for.
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(250));
+        out.read_exact(&mut portion).unwrap();
+        text.extend_from_slice(&portion);
+    }
+    out.read_to_end(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    // Libtest says a few words besides.
+    assert!(text.len() >= 4 << 16, "{}", text.len());
+    assert!(text.windows(1 << 16).any(|chunk| chunk.iter().all(|&byte| byte == b'd')));
 }
 
 /// Other processes have the same description open: it stays as it was.

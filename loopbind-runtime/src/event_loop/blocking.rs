@@ -148,19 +148,35 @@ fn submit<T: Send + 'static>(
 }
 
 /// A job that is not over, as its loop counts it.
-struct InFlight {
+pub(crate) struct InFlight {
     home: Arc<Home>,
+    is_write: bool,
 }
 
 impl InFlight {
     fn begin(home: &Arc<Home>) -> Self {
         home.blocking_began();
-        InFlight { home: Arc::clone(home) }
+        InFlight { home: Arc::clone(home), is_write: false }
+    }
+
+    /// Of a write whose reader may never read.
+    pub(crate) fn write(home: &Arc<Home>) -> Self {
+        home.blocking_began();
+        home.write_began();
+        InFlight { home: Arc::clone(home), is_write: true }
+    }
+
+    /// The reader has taken something.
+    pub(crate) fn progressed(&self) {
+        self.home.write_progressed();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if self.is_write {
+            self.home.write_ended();
+        }
         if self.home.blocking_ended() {
             // Who waits for the last job, or for a virtual clock that may go on now, looks again. A
             // post, and not a mere nudge: the loop may have looked a moment ago and be on its way to

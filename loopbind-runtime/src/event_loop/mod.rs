@@ -20,6 +20,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
+pub(crate) use blocking::InFlight;
 pub use blocking::{BlockingTask, spawn_blocking};
 pub use builder::Builder;
 pub use embed::{Drive, DriveWith, Host};

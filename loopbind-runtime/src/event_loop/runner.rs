@@ -14,6 +14,9 @@ use crate::task::{ExceptionContext, report_to_stderr};
 /// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long it waits for a reader of the standard streams who takes nothing.
+const WRITE_LIMIT: Duration = Duration::from_secs(1);
+
 /// How many tasks may be started during the end of a run. More is a destructor that starts a task whose
 /// destructor starts a task, without end: closing the loop deals with that.
 const MOST_BORN: u64 = 100_000;
@@ -254,16 +257,31 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
     let deadline = clock::after(clock.read(), SHUTDOWN_LIMIT);
     let mut thrown = None;
     let born_before = engine.metrics().tasks_spawned;
+    // How far the writes were, and since when.
+    let mut stuck = (0, began);
     loop {
         let mut left = 0;
         for task in engine.home.live_tasks() {
             left += 1;
             task.cancel_once();
         }
-        if left == 0 && engine.home.blocking_jobs() == 0 {
+        // In this order: a write counts as a job a little longer.
+        let (jobs, (writes, progress)) = (engine.home.blocking_jobs(), engine.home.writes());
+        if left == 0 && jobs == 0 {
             return thrown;
         }
-        let remaining = SHUTDOWN_LIMIT.saturating_sub(began.elapsed());
+        let mut remaining = SHUTDOWN_LIMIT.saturating_sub(began.elapsed());
+        if stuck.0 != progress {
+            stuck = (progress, Instant::now());
+        }
+        if writes > 0 {
+            let patience = WRITE_LIMIT.saturating_sub(stuck.1.elapsed());
+            match (left, jobs - writes) {
+                (0, 0) => remaining = remaining.min(patience),
+                // Looked at again, in case that those are the last.
+                _ => remaining = remaining.min(WRITE_LIMIT),
+            }
+        }
         let born = engine.metrics().tasks_spawned - born_before;
         if remaining.is_zero() || clock.last() >= deadline || born > MOST_BORN {
             return thrown;

@@ -1,25 +1,32 @@
 //! Standard output and standard error, awaited.
 //!
 //! As with standard input, they stay blocking: others have them open too. What is written goes
-//! through a queue of the stream's, and jobs on the blocking pool that empty it, so that a reader who
-//! does not read makes nobody wait but who writes.
+//! through a queue of the stream's, which one job on the blocking pool empties, so that a reader who
+//! does not read makes nobody wait but who writes, and takes one thread however many those are.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 
+use crate::blocking;
 use crate::error::LoopError;
-use crate::event_loop::spawn_blocking;
+use crate::event_loop::InFlight;
+use crate::panic::caught;
 use crate::sync::{Receiver, Sender, channel};
+use crate::sys;
 use crate::task::LocalHome;
 
 /// Most that is taken by one write.
 const CHUNK: usize = 64 * 1024;
+
+/// Given to the system at once.
+const PIECE: usize = 8 * 1024;
 
 /// A handle of the process's standard output.
 ///
@@ -58,104 +65,124 @@ pub fn stderr() -> Stderr {
 /// One of the two: what waits to be written, and who writes.
 struct Stream {
     queue: Mutex<Queue>,
-    /// How many chunks were written. Held by whoever writes.
-    done: Mutex<u64>,
-    write: fn(&[u8]) -> io::Result<()>,
+    write: Write,
 }
+
+type Write = fn(&[u8], &InFlight) -> io::Result<()>;
 
 struct Queue {
     chunks: VecDeque<Chunk>,
-    /// How many ever came.
-    came: u64,
+    /// There is a job that writes until nothing waits.
+    writing: bool,
+    /// The number of forks of the process whose chunks and job these are.
+    forks: u64,
 }
 
 struct Chunk {
-    ticket: u64,
     bytes: Vec<u8>,
     sender: Sender<io::Result<()>>,
+    /// The end of its loop's run waits for it.
+    in_flight: InFlight,
 }
 
-static OUT: Stream = Stream::new(|bytes| write_to(io::stdout().lock(), bytes));
-static ERR: Stream = Stream::new(|bytes| write_to(io::stderr().lock(), bytes));
+static OUT: Stream = Stream::new(|bytes, on| write_to(io::stdout().lock(), bytes, on));
+static ERR: Stream = Stream::new(|bytes, on| write_to(io::stderr().lock(), bytes, on));
 
-fn write_to(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes)?;
-    stream.flush()
+fn write_to(mut stream: impl io::Write, bytes: &[u8], on: &InFlight) -> io::Result<()> {
+    // In pieces, so that a reader who is slow is known from one who is gone.
+    for piece in bytes.chunks(PIECE) {
+        stream.write_all(piece)?;
+        stream.flush()?;
+        on.progressed();
+    }
+    Ok(())
 }
 
 impl Stream {
-    const fn new(write: fn(&[u8]) -> io::Result<()>) -> Self {
-        let queue = Mutex::new(Queue { chunks: VecDeque::new(), came: 0 });
-        Stream { queue, done: Mutex::new(0), write }
+    const fn new(write: Write) -> Self {
+        let queue = Queue { chunks: VecDeque::new(), writing: false, forks: 0 };
+        Stream { queue: Mutex::new(queue), write }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> io::Result<MutexGuard<'_, Queue>> {
+        let unreachable = "the stream's queue cannot be reached in this forked process";
+        let queue = sys::lock_after_fork(&self.queue);
+        let mut queue = queue.ok_or_else(|| io::Error::other(unreachable))?;
+        let forks = sys::forks();
+        if queue.forks != forks {
+            // The parent's to write, by a thread that is not here.
+            mem::forget(mem::take(&mut queue.chunks));
+            queue.writing = false;
+            queue.forks = forks;
+        }
+        Ok(queue)
     }
 
-    fn submit(&'static self, bytes: Vec<u8>) -> Receiver<io::Result<()>> {
+    /// Has `bytes` written after all that came before, whatever becomes of the handle.
+    fn submit(
+        &'static self,
+        home: &LocalHome,
+        bytes: Vec<u8>,
+    ) -> io::Result<Receiver<io::Result<()>>> {
         let (sender, receiver) = channel();
-        let ticket = {
-            let mut queue = self.queue();
-            queue.came += 1;
-            let ticket = queue.came;
-            queue.chunks.push_back(Chunk { ticket, bytes, sender });
-            ticket
+        let idle = {
+            let mut queue = self.queue()?;
+            queue.chunks.push_back(Chunk { bytes, sender, in_flight: InFlight::write(home) });
+            !mem::replace(&mut queue.writing, true)
         };
-        // Not awaited, so that it goes on by itself whatever becomes of the handle.
-        let turn = Turn { stream: self, ticket };
-        drop(spawn_blocking(move || turn.take()));
-        receiver
+        if idle && blocking::submit(Box::new(|| self.write_all())).is_err() {
+            self.refuse_all();
+        }
+        Ok(receiver)
     }
 
-    /// Writes what came up to `ticket`, in the order in which it came, whoever brought it: the end of
-    /// a run waits for its loop's jobs, and so for what its tasks have written.
-    fn write_up_to(&self, ticket: u64) {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        while *done < ticket {
-            let next = self.queue().chunks.pop_front();
-            let Some(Chunk { bytes, sender, .. }) = next else { return };
-            let outcome = (self.write)(&bytes);
-            *done += 1;
-            let _ = sender.settle(outcome);
+    /// The job: writes until nothing waits, in the order in which it came, whoever brought it.
+    fn write_all(&self) {
+        while let Some(chunk) = self.next() {
+            let outcome = (self.write)(&chunk.bytes, &chunk.in_flight);
+            chunk.settle(outcome);
+        }
+    }
+
+    /// `None`: nothing waits, and whoever comes next begins a job.
+    fn next(&self) -> Option<Chunk> {
+        let mut queue = self.queue().ok()?;
+        let next = queue.chunks.pop_front();
+        queue.writing = next.is_some();
+        next
+    }
+
+    /// No thread can be had for the job: whoever waits is told.
+    fn refuse_all(&self) {
+        while let Some(chunk) = self.next() {
+            chunk.settle(Err(io::Error::other("no thread can be had to write it")));
         }
     }
 }
 
-/// A job's duty to write. Where it is dropped unrun, because no thread can be had for it, whoever
-/// waits is told.
-struct Turn {
-    stream: &'static Stream,
-    ticket: u64,
-}
-
-impl Turn {
-    fn take(self) {
-        self.stream.write_up_to(self.ticket);
+impl Chunk {
+    fn settle(self, outcome: io::Result<()>) {
+        let Chunk { sender, in_flight, .. } = self;
+        // Whoever waits is woken, which is code of others: the rest is written all the same.
+        let _ = caught(move || drop(sender.settle(outcome)));
+        // Told before it counts as over.
+        drop(in_flight);
     }
 }
 
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let left = {
-            let mut queue = self.stream.queue();
-            let position = queue.chunks.iter().position(|chunk| chunk.ticket == self.ticket);
-            position.and_then(|position| queue.chunks.remove(position))
-        };
-        if let Some(chunk) = left {
-            let _ = chunk.sender.settle(Err(io::Error::other("no thread can be had to write it")));
-        }
-    }
-}
-
-/// A handle's last write.
+/// A handle's last write, and the number of forks of the process it is of.
 #[derive(Default)]
-struct Written(Option<Receiver<io::Result<()>>>);
+struct Written(Option<(u64, Receiver<io::Result<()>>)>);
 
 impl Written {
     /// Ready once the last write is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(receiver) = &self.0 else { return Poll::Ready(Ok(())) };
+        let Some((forks, receiver)) = &self.0 else { return Poll::Ready(Ok(())) };
+        if *forks != sys::forks() {
+            // The parent writes it, and tells nobody here.
+            mem::forget(self.0.take());
+            return Poll::Ready(Ok(()));
+        }
         let outcome = ready!(receiver.poll(cx));
         self.0 = None;
         Poll::Ready(outcome)
@@ -171,11 +198,11 @@ impl Written {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if LocalHome::running().is_none() {
-            return Poll::Ready(Err(LoopError::NoRunningLoop.into()));
-        }
+        let home = LocalHome::running().ok_or(LoopError::NoRunningLoop)?;
+        home.check_fork()?;
         let taken = bytes.len().min(CHUNK);
-        self.0 = Some(stream.submit(bytes[..taken].to_vec()));
+        let receiver = stream.submit(&home, bytes[..taken].to_vec())?;
+        self.0 = Some((sys::forks(), receiver));
         Poll::Ready(Ok(taken))
     }
 }
@@ -237,11 +264,12 @@ macro_rules! writer {
 writer! {
     /// Standard output: made by [`stdout`].
     ///
-    /// A write takes the bytes, and returns once those before are out; `flush` waits until all are.
-    /// What was taken is written in any case, in order with what other handles and tasks write: the
-    /// end of [`run`](crate::run) waits for it, as for all blocking work. An error is told by the next
-    /// call. What `print!` has printed before is written before. Outside of runs a write is a
-    /// [`LoopError::NoRunningLoop`].
+    /// A write takes the bytes, and returns once those before are out; `flush` waits until all are,
+    /// however long that takes. What was taken is written in order with what other handles and tasks
+    /// write, whatever becomes of the handle. The end of [`run`](crate::run) waits for it as long as
+    /// the reader reads: one who takes nothing for a second keeps no program from ending, and what
+    /// was not flushed is lost then. An error is told by the next call. What `print!` has printed
+    /// before is written before. Outside of runs a write is a [`LoopError::NoRunningLoop`].
     Stdout, OUT
 }
 

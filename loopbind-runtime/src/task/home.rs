@@ -48,6 +48,10 @@ pub(crate) struct Home {
     running: AtomicBool,
     /// Jobs on the blocking pool that are not over.
     blocking: AtomicUsize,
+    /// Those of them that write to a reader who may never read.
+    writes: AtomicUsize,
+    /// How often such a reader has read.
+    reads: AtomicUsize,
     local: Local,
 }
 
@@ -231,6 +235,24 @@ impl Home {
         self.blocking.load(Ordering::Acquire)
     }
 
+    /// How many writes are not over, and a number that changes while they go on.
+    pub(crate) fn writes(&self) -> (usize, usize) {
+        (self.writes.load(Ordering::Acquire), self.reads.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn write_began(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn write_progressed(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It still counts as a job until `blocking_ended`.
+    pub(crate) fn write_ended(&self) {
+        self.writes.fetch_sub(1, Ordering::AcqRel);
+    }
+
     pub(crate) fn blocking_began(&self) {
         self.blocking.fetch_add(1, Ordering::Relaxed);
     }
@@ -283,6 +305,8 @@ impl LocalHome {
             bell: Mutex::new(Some(bell)),
             running: AtomicBool::new(false),
             blocking: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
             local,
         });
         LocalHome { home, _unsend: PhantomData }
