@@ -33,6 +33,8 @@ const PINNED: &[&str] = &[
     "EXH-04", "EXH-10", "DBG-03",
     // The end of a run.
     "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-26",
+    // Descriptors, servers, signals, processes, forks.
+    "IO-03", "SRV-03", "SIG-03", "SUB-04", "PRC-01", "PRC-02",
 ];
 
 /// Those of task groups and context variables, which come later.
@@ -42,7 +44,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Those that do not hold here, by decision.
-const OTHERWISE: &[&str] = &["RNR-20", "RNR-22"];
+const OTHERWISE: &[&str] = &["RNR-20", "RNR-22", "SIG-02", "STR-04", "STR-05", "STR-15"];
 
 struct Row {
     rule: String,
