@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -13,6 +14,10 @@ use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use loopbind::{EventLoop, Host, LoopError, get_running_loop, sleep, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use support::in_good_child;
+
+mod support;
 
 /// What a host with `poll(2)` does until `done`: sleep for the loop's descriptor or its deadline, then
 /// turn. Gives the number of sleeps.
@@ -213,6 +218,93 @@ fn a_lent_descriptor_lives_as_long_as_a_value_of_its_loop() {
     poll(&mut fds, Some(&now)).unwrap();
     assert!(!fds[0].revents().contains(PollFlags::NVAL));
     assert_eq!(event_loop.as_fd().as_raw_fd(), fd.as_raw_fd(), "the same, afterwards too");
+}
+
+/// Loops that watch loops, as deep as the system lets them: what would watch the last cannot, and the
+/// drive says so.
+#[test]
+fn driven_where_it_cannot_be_watched() {
+    in_good_child("driven_where_it_cannot_be_watched", || {
+        let mut deepest = EventLoop::new().unwrap();
+        let mut watches = Vec::new();
+        let refused = loop {
+            let next = EventLoop::new().unwrap();
+            match next.add_reader(deepest.clone(), || {}) {
+                Ok(watch) => watches.push(watch),
+                Err(error) => break error,
+            }
+            deepest = next;
+        };
+        assert_eq!(refused.raw_os_error(), Some(libc::ELOOP));
+        let mut drive = deepest.drive();
+        for _ in 0..2 {
+            let error = futures::executor::block_on(&mut drive).unwrap_err().to_string();
+            assert!(error.starts_with("the event loop cannot be watched: "), "{error}");
+        }
+    });
+}
+
+/// A forked process that drops a drive it inherited leaves the parent's watcher asleep.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_inherited_drive_is_dropped_and_the_watcher_sleeps_on() {
+    const FORKS: u64 = 20;
+    in_good_child("an_inherited_drive_is_dropped_and_the_watcher_sleeps_on", || {
+        let event_loop = EventLoop::new().unwrap();
+        let (woken, wakes) = mpsc::channel();
+        let waker = futures::task::waker(Arc::new(Tell(woken)));
+        let mut cx = Context::from_waker(&waker);
+        let mut drive = Some(event_loop.drive());
+        let mut poll = || Pin::new(drive.as_mut().unwrap()).poll(&mut cx);
+        while wakes.try_recv().is_ok() || poll().is_ready() {}
+        event_loop.handle().call_soon_threadsafe(|| {}).unwrap();
+        wakes.recv().unwrap();
+        assert!(poll().is_pending());
+        let before = watchers_sleeps();
+        for _ in 0..FORKS {
+            // SAFETY: the child drops what is said, and leaves by `_exit`.
+            unsafe {
+                match libc::fork() {
+                    0 => {
+                        support::limit_lifetime();
+                        drop(drive.take());
+                        libc::_exit(0)
+                    }
+                    other => {
+                        let mut status = -1;
+                        assert_eq!(libc::waitpid(other, &mut status, 0), other);
+                        assert_eq!(status, 0);
+                    }
+                }
+            }
+        }
+        // It may have been about to sleep.
+        let woken = watchers_sleeps() - before;
+        assert!(woken < FORKS / 2, "{woken}");
+    });
+}
+
+struct Tell(mpsc::Sender<()>);
+
+impl futures::task::ArcWake for Tell {
+    fn wake_by_ref(tell: &Arc<Self>) {
+        let _ = tell.0.send(());
+    }
+}
+
+/// How often the thread that watches driven loops has gone to sleep.
+fn watchers_sleeps() -> u64 {
+    for entry in std::fs::read_dir("/proc/self/task").unwrap() {
+        let path = entry.unwrap().path();
+        // The system cuts names.
+        if std::fs::read_to_string(path.join("comm")).unwrap().starts_with("loopbind-watche") {
+            let status = std::fs::read_to_string(path.join("status")).unwrap();
+            let line =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            return line.unwrap().trim().parse().unwrap();
+        }
+    }
+    panic!("nobody watches");
 }
 
 #[test]

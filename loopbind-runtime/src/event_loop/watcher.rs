@@ -5,18 +5,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::embed::Host;
-use crate::sys::{Bell, Driver, Interest};
+use crate::panic::caught;
+use crate::sys::{self, Bell, Driver, Interest};
 
 /// One driven loop, as its future has it.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    entry: Option<(Arc<Watcher>, u64)>,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    watcher: Arc<Watcher>,
+    id: u64,
+    /// The number of forks of the process whose watcher it is.
+    forks: u64,
 }
 
 /// The process's watcher, and the number of forks it was started after.
@@ -44,20 +54,24 @@ struct Entry {
     waker: Option<Waker>,
     deadline: Option<Instant>,
     seen: bool,
+    /// Why it cannot be watched.
+    error: Option<io::Error>,
 }
 
 impl Watcher {
     /// The process's, started if there is none yet.
     fn get() -> io::Result<Arc<Watcher>> {
-        let mut slot = WATCHER.lock().unwrap_or_else(PoisonError::into_inner);
+        let unreachable = "the watcher of driven loops cannot be reached in this forked process";
+        let slot = sys::lock_after_fork(&WATCHER);
+        let mut slot = slot.ok_or_else(|| io::Error::other(unreachable))?;
         // A forked child has no such thread, and starts its own.
-        let forks = crate::sys::forks();
+        let forks = sys::forks();
         match &*slot {
             Some((made, watcher)) if *made == forks => Ok(Arc::clone(watcher)),
             _ => {
                 let watcher = Self::start()?;
                 if let Some(inherited) = slot.replace((forks, Arc::clone(&watcher))) {
-                    std::mem::forget(inherited);
+                    mem::forget(inherited);
                 }
                 Ok(watcher)
             }
@@ -89,33 +103,32 @@ impl Watcher {
         let mut watched: HashMap<u64, OwnedFd> = HashMap::new();
         let mut events = Vec::new();
         loop {
-            let timeout = {
+            let mut wakers = Vec::new();
+            let next = {
                 let mut state = self.state();
-                for id in std::mem::take(&mut state.removed) {
+                for id in mem::take(&mut state.removed) {
                     if let Some(fd) = watched.remove(&id) {
                         let _ = driver.remove(fd.as_fd());
                     }
                 }
-                for (id, fd) in std::mem::take(&mut state.added) {
+                for (id, fd) in mem::take(&mut state.added) {
                     match driver.add(fd.as_fd(), id, Interest::Edges) {
                         Ok(()) => drop(watched.insert(id, fd)),
-                        // Told at once, the future's next turn finds what is wrong by itself.
-                        Err(_) => state.see(id),
+                        Err(error) => wakers.extend(state.fail(id, error)),
                     }
                 }
-                let next = state.deadlines.first_key_value().map(|((at, _), ())| *at);
-                next.map(|at| at.saturating_duration_since(Instant::now()))
+                state.deadlines.first_key_value().map(|((at, _), ())| *at)
             };
+            wake(wakers.drain(..));
+            let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
             if driver.wait(timeout, &mut events).is_err() {
                 // Nothing that can be waited out; a second's pause keeps it from spinning.
                 std::thread::sleep(Duration::from_secs(1));
             }
-            let mut wakers = Vec::new();
             {
                 let mut state = self.state();
                 for event in events.drain(..) {
-                    state.see(event.key);
-                    wakers.extend(state.entries.get_mut(&event.key).and_then(|e| e.waker.take()));
+                    wakers.extend(state.see(event.key));
                 }
                 let now = Instant::now();
                 while let Some(entry) = state.deadlines.first_entry().filter(|e| e.key().0 <= now) {
@@ -126,23 +139,33 @@ impl Watcher {
                     }
                 }
             }
-            for waker in wakers {
-                let _ = crate::panic::caught(move || waker.wake());
-            }
+            wake(wakers.into_iter());
         }
     }
 }
 
+fn wake(wakers: impl Iterator<Item = Waker>) {
+    for waker in wakers {
+        let _ = caught(move || waker.wake());
+    }
+}
+
 impl State {
-    fn see(&mut self, id: u64) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.seen = true;
-        }
+    fn see(&mut self, id: u64) -> Option<Waker> {
+        let entry = self.entries.get_mut(&id)?;
+        entry.seen = true;
+        entry.waker.take()
+    }
+
+    fn fail(&mut self, id: u64, error: io::Error) -> Option<Waker> {
+        let entry = self.entries.get_mut(&id)?;
+        entry.error = Some(error);
+        entry.waker.take()
     }
 
     fn set_deadline(&mut self, id: u64, at: Option<Instant>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        if let Some(before) = std::mem::replace(&mut entry.deadline, at) {
+        if let Some(before) = mem::replace(&mut entry.deadline, at) {
             self.deadlines.remove(&(before, id));
         }
         if let Some(at) = at {
@@ -152,8 +175,12 @@ impl State {
 }
 
 impl Watched {
-    fn entry(&mut self, fd: BorrowedFd<'_>) -> io::Result<(&Watcher, u64)> {
-        if self.entry.is_none() {
+    fn place(&mut self, fd: BorrowedFd<'_>) -> io::Result<&Place> {
+        let forks = sys::forks();
+        if let Some(inherited) = self.place.take_if(|place| place.forks != forks) {
+            mem::forget(inherited);
+        }
+        if self.place.is_none() {
             let watcher = Watcher::get()?;
             let fd = fd.try_clone_to_owned()?;
             let id = {
@@ -165,11 +192,11 @@ impl Watched {
                 state.added.push((id, fd));
                 id
             };
-            watcher.bell.ring()?;
-            self.entry = Some((watcher, id));
+            let place = self.place.insert(Place { watcher, id, forks });
+            place.watcher.bell.ring()?;
         }
-        match &self.entry {
-            Some((watcher, id)) => Ok((watcher, *id)),
+        match &self.place {
+            Some(place) => Ok(place),
             None => unreachable!("made above"),
         }
     }
@@ -177,16 +204,22 @@ impl Watched {
 
 impl Host for Watched {
     fn poll_readable(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (watcher, id) = self.entry(fd)?;
         let waker = cx.waker().clone();
-        let (seen, stale) = {
+        let Place { watcher, id, .. } = self.place(fd)?;
+        let (seen, error, stale) = {
             let mut state = watcher.state();
             // A deadline is good for one poll: the loop says each time which one it has.
-            state.set_deadline(id, None);
-            let Some(entry) = state.entries.get_mut(&id) else { return Poll::Pending };
-            (std::mem::take(&mut entry.seen), entry.waker.replace(waker))
+            state.set_deadline(*id, None);
+            let Some(entry) = state.entries.get_mut(id) else { return Poll::Pending };
+            (mem::take(&mut entry.seen), entry.error.take(), entry.waker.replace(waker))
         };
         drop(stale);
+        if let Some(error) = error {
+            // Nothing is watched. Who polls again has it tried again.
+            self.place = None;
+            let message = format!("the event loop cannot be watched: {error}");
+            return Poll::Ready(Err(io::Error::new(error.kind(), message)));
+        }
         if seen { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
@@ -196,7 +229,7 @@ impl Host for Watched {
         }
         // `poll_readable` comes first, and left the waker: it is the same task's.
         let _ = cx;
-        if let Some((watcher, id)) = &self.entry {
+        if let Some(Place { watcher, id, .. }) = &self.place {
             let sooner = {
                 let mut state = watcher.state();
                 let first = state.deadlines.first_key_value().map(|((first, _), ())| *first);
@@ -211,18 +244,27 @@ impl Host for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for Place {
     fn drop(&mut self) {
-        let Some((watcher, id)) = self.entry.take() else { return };
+        let Place { watcher, id, .. } = self;
         let entry = {
             let mut state = watcher.state();
-            state.set_deadline(id, None);
-            state.added.retain(|(added, _)| *added != id);
-            state.removed.push(id);
-            state.entries.remove(&id)
+            state.set_deadline(*id, None);
+            state.added.retain(|(added, _)| added != id);
+            state.removed.push(*id);
+            state.entries.remove(id)
         };
         drop(entry);
         // Without a ring it goes with the next wake-up of the thread.
         let _ = watcher.bell.ring();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Of the parent's watcher, whose thread may have held its lock, or be woken.
+        if let Some(inherited) = self.place.take_if(|place| place.forks != sys::forks()) {
+            mem::forget(inherited);
+        }
     }
 }
