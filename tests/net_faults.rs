@@ -764,7 +764,8 @@ async fn flooded_and_the_others_have_their_turns() -> io::Result<()> {
     }
     reading.await.unwrap()?;
     let turns: Vec<_> = turns.take().into_iter().filter(|&count| count > 0).collect();
-    assert_eq!(turns, [128, 128, 128, 128, 128, 128, 128, 104]);
+    assert_eq!(turns[..13], [72; 13]);
+    assert_eq!(turns[13..], [64]);
     Ok(())
 }
 

@@ -179,6 +179,11 @@ impl Engine {
         Weak::clone(&self.me)
     }
 
+    /// Which iteration this is.
+    pub(crate) fn iteration(&self) -> u64 {
+        self.meters.turns.get()
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.alarms.clock.instant(self.alarms.clock.read())
     }

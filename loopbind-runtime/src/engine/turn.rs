@@ -48,7 +48,9 @@ impl Engine {
 
         // 4. Batch.
         let ran = self.batch();
-        self.since_look.set(self.since_look.get() + ran);
+        // What a descriptor gave takes as long as an entry.
+        let tries = self.home.local().tries.batch.take();
+        self.since_look.set(self.since_look.get() + ran + tries);
         self.meters.turns.set(self.meters.turns.get() + 1);
         Ok(ran)
     }

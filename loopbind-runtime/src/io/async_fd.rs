@@ -19,7 +19,9 @@ use crate::sys;
 ///
 /// It tries first, and waits only when told to. It belongs to the loop that polls it, and moves when
 /// another loop of the thread does; while somebody waits for it on one loop, polling it on another is
-/// an error that says so. Outside of runs, waiting is an error: nothing would ever wake the waiter.
+/// an error that says so. A task that gave up waiting and lives on, or a waker of another library's, is
+/// taken for somebody who waits until the descriptor is next heard of. Outside of runs, waiting is an
+/// error: nothing would ever wake the waiter.
 ///
 /// Dropping it takes it off its loop, and then drops what is inside.
 ///
@@ -254,11 +256,13 @@ impl<T: AsFd> Async<T> {
         let inner = self.get_ref();
         let settle = || {
             // On the loop that polls.
-            Engine::with_running(|engine| self.source.settle_on(&engine.reactor, inner.as_fd()))
-                .unwrap_or_else(|| Err(LoopError::NoRunningLoop.into()))
+            Engine::with_running(|engine| {
+                self.source.settle_on(&engine.reactor, inner.as_fd())?;
+                Ok(engine.iteration())
+            })
+            .unwrap_or_else(|| Err(LoopError::NoRunningLoop.into()))
         };
-        let poll = || Engine::with_running(|engine| engine.home.local().counts.polls.get());
-        self.source.poll_io(settle, poll, direction, cx, || op(inner))
+        self.source.poll_io(settle, direction, cx, || op(inner))
     }
 
     /// A read of a stream socket filled less than its buffer: the next would block.

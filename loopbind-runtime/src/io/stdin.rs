@@ -6,24 +6,20 @@
 //! waits for the thread.
 
 use std::io::{self, Read};
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::AsyncRead;
 
-use crate::panic::caught;
+use crate::engine::Engine;
+use crate::reactor::Waiters;
 use crate::sys;
 
 /// Read at once.
 const CHUNK: usize = 8 * 1024;
-
-/// Wakers kept. More than that are tasks that wait no longer: all are woken, and who still waits
-/// comes again.
-const MOST_WAITERS: usize = 32;
 
 /// How long the thread stays when nobody asks.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -88,7 +84,7 @@ static DESK: Desk = Desk {
         taken: 0,
         end: None,
         wanted: false,
-        waiters: Vec::new(),
+        waiters: Waiters::new(),
         reader: None,
     }),
     asked: Condvar::new(),
@@ -106,7 +102,7 @@ struct State {
     /// The end, or an error: told once, behind the input. At a terminal more may follow an end.
     end: Option<io::Result<usize>>,
     wanted: bool,
-    waiters: Vec<Waker>,
+    waiters: Waiters,
     /// The thread, if there is one: by the number of forks, for a child has none.
     reader: Option<u64>,
 }
@@ -121,23 +117,32 @@ impl Desk {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let waker = cx.waker().clone();
+        Engine::with_running(|engine| self.poll_on(Some(engine), cx, buffer))
+            .unwrap_or_else(|| self.poll_on(None, cx, buffer))
+    }
+
+    fn poll_on(
+        &self,
+        engine: Option<&Engine>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        // Cloned before the lock, and if it is here already, dropped behind it.
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.state();
         if let Some(done) = state.take(buffer) {
             return Poll::Ready(done);
         }
-        let surplus = match state.waiters.len() {
-            MOST_WAITERS.. => mem::take(&mut state.waiters),
-            _ => Vec::new(),
-        };
-        if !state.waiters.iter().any(|known| known.will_wake(&waker)) {
-            state.waiters.push(waker);
-        }
+        let newcomer = waker.take_if(|waker| !state.waiters.knows(waker));
+        let now = engine.map(|engine| (engine.iteration(), &engine.home));
+        let surplus = newcomer.map(|waker| state.waiters.push(waker, now));
         state.wanted = true;
         let outcome = state.see_to_reader();
         drop(state);
         self.asked.notify_all();
-        wake(surplus);
+        if let Some(surplus) = surplus {
+            surplus.wake(engine.map(|engine| &engine.home));
+        }
         match outcome {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
@@ -161,9 +166,10 @@ impl Desk {
                     }
                     end => state.end = Some(end),
                 }
-                mem::take(&mut state.waiters)
+                state.waiters.take()
             };
-            wake(waiters);
+            // No loop runs here that could be told of a panic: the panic hook has spoken.
+            waiters.wake(None);
         }
     }
 
@@ -199,13 +205,6 @@ impl State {
             self.reader = Some(forks);
         }
         Ok(())
-    }
-}
-
-fn wake(waiters: Vec<Waker>) {
-    for waker in waiters {
-        // The panic hook has spoken; the others are woken all the same.
-        let _ = caught(move || waker.wake());
     }
 }
 

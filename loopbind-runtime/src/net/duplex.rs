@@ -104,10 +104,13 @@ where
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        if room == 0 {
+        let Some(first) = buffers.iter().position(|buffer| !buffer.is_empty()) else {
             return Poll::Ready(Ok(0));
-        }
+        };
+        // As many as one call fills, so that room it leaves is telling.
+        let end = buffers.len().min(first + sys::MOST_SLICES);
+        let buffers = &mut buffers[first..end];
+        let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         let read = ready!(self.io.poll_io(Direction::Read, cx, |mut socket| {
             Read::read_vectored(&mut socket, buffers)
         }));

@@ -21,6 +21,7 @@ use signals::Ears;
 pub(crate) use signals::Listener;
 use source::SourceState;
 pub(crate) use source::{Direction, Source};
+pub(crate) use waiters::Waiters;
 pub use watch::Watch;
 use watch::WatchState;
 

@@ -6,8 +6,8 @@
 //! reported by the registration itself.
 //!
 //! Tries that succeed do not wait, so that a peer who sends faster than a task reads would keep the task
-//! in its loop, and the loop from all else. After so many of them in one poll, the task gives way for an
-//! iteration.
+//! in its loop, and the loop from all else. After so many of them in one poll, on whatever descriptors,
+//! the task gives way for an iteration.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,14 +15,20 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::waiters::Waiters;
+use super::waiters::{Waiters, Wakers};
 use super::{Key, Reactor, Tenant};
-use crate::panic::caught;
 use crate::sys::{Event, Interest};
-use crate::task::{ExceptionContext, LocalHome, is_spent};
+use crate::task::LocalHome;
 
-/// Tries that may succeed before it is asked whether they are all of one poll.
+/// Tries that may succeed in one poll of a task.
 const PORTION: u32 = 64;
+
+/// Tries that each descriptor has behind that, so that the first does not keep the others of its task
+/// from their turns.
+const SHARE: u32 = 8;
+
+/// Refusals after which whoever asks is not the loop's, and would ask for ever.
+const PATIENCE: u32 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -42,9 +48,9 @@ pub(super) struct SourceState {
     write: Side,
     /// The other side will write no more.
     last: Cell<bool>,
-    /// Tries that succeeded since it was last asked which poll it is, and the answer.
-    streak: Cell<u32>,
-    poll: Cell<u64>,
+    /// Which step of the loop had its portion when this was asked for last, and how often it was.
+    step: Cell<u64>,
+    asked: Cell<u32>,
     place: RefCell<Option<(Rc<Reactor>, Key)>>,
 }
 
@@ -60,44 +66,24 @@ impl Side {
     fn wake(&self, home: Option<&LocalHome>) {
         self.exhausted.set(false);
         // Out first: wakers are user code.
-        match self.waiters.take() {
-            Waiters::None => {}
-            Waiters::One(waker) => wake(waker, home),
-            Waiters::More(wakers) => wake_all(wakers, home),
-        }
+        self.take_waiters().wake(home);
     }
 
-    fn wait(&self, waker: &Waker) {
-        if self.waiters.borrow().as_slice().iter().any(|known| known.will_wake(waker)) {
+    #[inline]
+    fn take_waiters(&self) -> Wakers {
+        self.waiters.borrow_mut().take()
+    }
+
+    fn wait(&self, waker: &Waker, iteration: u64) {
+        if self.waiters.borrow().knows(waker) {
             return;
         }
         // Cloned before the borrow, and woken after it.
         let waker = waker.clone();
-        let surplus = self.waiters.borrow_mut().push(waker);
-        for waker in surplus {
-            waker.wake();
-        }
-    }
-
-    /// Whether somebody may still wait. A task that gave up waiting and lives on is not known from one
-    /// that waits; one that is over waits for nothing.
-    fn has_waiters(&self, home: &LocalHome) -> bool {
-        self.waiters.borrow().as_slice().iter().any(|waker| !is_spent(waker, home))
-    }
-}
-
-#[cold]
-fn wake_all(wakers: Vec<Waker>, home: Option<&LocalHome>) {
-    for waker in wakers {
-        wake(waker, home);
-    }
-}
-
-fn wake(waker: Waker, home: Option<&LocalHome>) {
-    let woken = caught(move || waker.wake());
-    if let (Err(payload), Some(home)) = (woken, home) {
-        let context = ExceptionContext::panicked("exception in a waker", payload);
-        home.local().report(context);
+        LocalHome::with_running(|home| {
+            let surplus = self.waiters.borrow_mut().push(waker, Some((iteration, home)));
+            surplus.wake(Some(home));
+        });
     }
 }
 
@@ -109,11 +95,31 @@ impl SourceState {
         }
     }
 
-    /// Whether the poll that is on has had two portions; `poll` is its number, if a loop runs.
+    /// Whether whoever polls is to give way.
+    #[inline]
+    fn is_greedy(&self) -> bool {
+        LocalHome::with_running(|home| {
+            home.local().tries.step.get() >= PORTION && self.had_its_share(home)
+        })
+        .unwrap_or(false)
+    }
+
     #[cold]
-    fn is_greedy(&self, poll: Option<u64>) -> bool {
-        self.streak.set(0);
-        poll.is_some_and(|poll| self.poll.replace(poll) == poll)
+    fn had_its_share(&self, home: &LocalHome) -> bool {
+        let local = home.local();
+        let step = local.counts.polls.get() + local.counts.callbacks.get();
+        if self.step.replace(step) != step {
+            self.asked.set(0);
+        }
+        let asked = self.asked.get() + 1;
+        self.asked.set(asked);
+        if asked > SHARE + PATIENCE {
+            // An executor inside of a task, which does not give way when it is asked to.
+            self.asked.set(0);
+            local.tries.step.set(0);
+            return false;
+        }
+        asked > SHARE
     }
 
     pub(super) fn deliver(&self, event: Event, home: &LocalHome) {
@@ -137,41 +143,57 @@ impl SourceState {
     }
 }
 
+#[inline]
+fn count_try() {
+    LocalHome::with_running(|home| {
+        let tries = &home.local().tries;
+        tries.step.set(tries.step.get() + 1);
+        tries.batch.set(tries.batch.get() + 1);
+    });
+}
+
 impl Source {
     /// Tries `op`, and where it would block leaves `cx` to be woken when it may not; `settle` has it
-    /// [settle on](Source::settle_on) the loop that runs, and `poll` is the number of that loop's poll.
+    /// [settle on](Source::settle_on) the loop that runs, and says which iteration of it this is.
     pub(crate) fn poll_io<R>(
         &self,
-        settle: impl FnOnce() -> io::Result<()>,
-        poll: impl FnOnce() -> Option<u64>,
+        mut settle: impl FnMut() -> io::Result<u64>,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let side = self.state.side(direction);
-        if self.state.streak.get() >= PORTION && self.state.is_greedy(poll()) {
+        if !side.exhausted.get() && self.state.is_greedy() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        while !side.exhausted.get() {
-            match op() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => side.exhausted.set(true),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => {
-                    self.state.streak.set(self.state.streak.get() + 1);
-                    return Poll::Ready(done);
+        loop {
+            let believed = side.exhausted.get();
+            while !side.exhausted.get() {
+                match op() {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        side.exhausted.set(true);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    done => {
+                        count_try();
+                        return Poll::Ready(done);
+                    }
                 }
             }
-        }
-        match settle() {
-            Ok(()) => {
-                side.wait(cx.waker());
-                Poll::Pending
-            }
-            Err(error) => {
-                // Not registered: nothing would come. The next poll tries again.
-                side.exhausted.set(false);
-                Poll::Ready(Err(error))
+            match settle() {
+                Ok(iteration) => {
+                    side.wait(cx.waker(), iteration);
+                    return Poll::Pending;
+                }
+                Err(error) => {
+                    // Nothing would come. The next poll tries again; and what was believed, and
+                    // nobody corrects, is tried now.
+                    side.exhausted.set(false);
+                    if !believed {
+                        return Poll::Ready(Err(error));
+                    }
+                }
             }
         }
     }
@@ -201,11 +223,12 @@ impl Source {
             if known.is_inherited() {
                 // Who waited is the parent's. Forgotten, not dropped.
                 for side in [&self.state.read, &self.state.write] {
-                    std::mem::forget(side.waiters.take());
+                    std::mem::forget(side.take_waiters());
                 }
             }
             let home = &known.home;
-            if self.state.read.has_waiters(home) || self.state.write.has_waiters(home) {
+            let may_wait = |side: &Side| side.waiters.borrow().may_wait(home);
+            if may_wait(&self.state.read) || may_wait(&self.state.write) {
                 return Err(io::Error::other(format!(
                     "somebody waits for this descriptor on event loop {}: await it there, or end that \
                      wait before it is used on event loop {}",
@@ -216,7 +239,7 @@ impl Source {
             known.deregister(fd, key);
             self.state.place.take();
             for side in [&self.state.read, &self.state.write] {
-                let spent = side.waiters.take();
+                let spent = side.take_waiters();
                 drop(spent);
             }
         }
@@ -232,7 +255,7 @@ impl Source {
             reactor.deregister(fd, key);
         }
         for side in [&self.state.read, &self.state.write] {
-            let waiters = side.waiters.take();
+            let waiters = side.take_waiters();
             drop(waiters);
         }
     }

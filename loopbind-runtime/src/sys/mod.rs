@@ -26,7 +26,7 @@ pub(crate) use process::{
 pub use signal_kind::{SignalError, SignalKind};
 pub(crate) use signals::{FinalSignal, Listening};
 pub(crate) use socket::{
-    AcceptTrouble, ConnectTrouble, accept, accept_trouble, connect_trouble, identity,
+    AcceptTrouble, ConnectTrouble, MOST_SLICES, accept, accept_trouble, connect_trouble, identity,
     peer_credentials, receive, send, send_vectored, take_error,
 };
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
 
 /// What the system takes in one call (`IOV_MAX`); the rest is for the next.
-const MOST_SLICES: usize = 1024;
+pub(crate) const MOST_SLICES: usize = 1024;
 
 /// The next connection of a listener, non-blocking from the start.
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

@@ -83,6 +83,7 @@ pub(crate) struct Local {
     /// not one inside the other.
     pub(crate) late: RefCell<Vec<Box<dyn Any>>>,
     pub(crate) counts: Counts,
+    pub(crate) tries: Tries,
     pub(crate) ids: TaskIds,
     keeper: Cell<Option<NonNull<dyn Keeper>>>,
 }
@@ -92,6 +93,15 @@ pub(crate) enum Phase {
     Open,
     Closing,
     Closed,
+}
+
+/// Tries of descriptors that succeeded: a step takes as long as there are many of them.
+#[derive(Default)]
+pub(crate) struct Tries {
+    /// In the step that runs.
+    pub(crate) step: Cell<u32>,
+    /// In the batch that runs.
+    pub(crate) batch: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -293,6 +303,7 @@ impl LocalHome {
             hosted: Cell::new(false),
             late: RefCell::new(Vec::new()),
             counts: Counts::default(),
+            tries: Tries::default(),
             ids: TaskIds::default(),
             keeper: Cell::new(None),
         };

@@ -121,6 +121,7 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
             }
             head.clear(CANCEL);
         }
+        local.tries.step.set(0);
         // Cleared before the poll, so that a wake during it schedules again.
         head.state.set((head.state.get() & !SCHEDULED) | POLLED | STARTED);
         let is_task = !head.has(CALLBACK);

@@ -2,12 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::net::Shutdown;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::net::duplex::Line;
-use crate::task::Task;
+use crate::panic::caught;
+use crate::task::{ExceptionContext, LocalHome, Task, report_to_stderr};
 
 /// What a server's tasks share with it.
 #[derive(Default)]
@@ -19,8 +21,10 @@ pub(super) struct Connections {
     closed: Cell<bool>,
     /// Who waits for a connection to end, because there are as many as there may be.
     crowd: RefCell<Vec<Waker>>,
-    /// Who waits for the server to be closed, and the last connection to be over.
-    mourners: RefCell<Vec<Waker>>,
+    /// Who waits for the server to be closed, and the last connection to be over, in their order. Who
+    /// gives up takes the entry along.
+    mourners: RefCell<BTreeMap<u64, Waker>>,
+    mourned: Cell<u64>,
 }
 
 struct Connection {
@@ -67,11 +71,11 @@ impl Connections {
     }
 
     /// SRV-03: closed, and no connection left, whichever comes last.
-    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.is_over() {
-            true => Poll::Ready(()),
-            false => wait(&self.mourners, cx),
-        }
+    pub(super) async fn over(&self) {
+        let number = self.mourned.get();
+        self.mourned.set(number + 1);
+        let mourner = Mourner { connections: self, number };
+        poll_fn(|cx| mourner.poll(cx)).await
     }
 
     fn is_over(&self) -> bool {
@@ -113,10 +117,17 @@ impl Connections {
     fn tell(&self) {
         let mut told = self.crowd.take();
         if self.is_over() {
-            told.append(&mut self.mourners.borrow_mut());
+            told.extend(self.mourners.take().into_values());
         }
         for waker in told {
-            waker.wake();
+            // User code: what one throws is reported, and takes nothing from those behind it.
+            if let Err(payload) = caught(move || waker.wake()) {
+                let context = ExceptionContext::panicked("exception in a waker", payload);
+                match LocalHome::running() {
+                    Some(home) => home.local().report(context),
+                    None => report_to_stderr(&context),
+                }
+            }
         }
     }
 }
@@ -128,6 +139,36 @@ fn wait(waiters: &RefCell<Vec<Waker>>, cx: &mut Context<'_>) -> Poll<()> {
         waiters.borrow_mut().push(waker);
     }
     Poll::Pending
+}
+
+/// Somebody who waits for the end, until this drops.
+struct Mourner<'a> {
+    connections: &'a Connections,
+    number: u64,
+}
+
+impl Mourner<'_> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.connections.is_over() {
+            return Poll::Ready(());
+        }
+        let mourners = &self.connections.mourners;
+        let known = |known: &Waker| known.will_wake(cx.waker());
+        if !mourners.borrow().get(&self.number).is_some_and(known) {
+            // Cloned before the borrow, and dropped after it: wakers are user code.
+            let waker = cx.waker().clone();
+            let before = mourners.borrow_mut().insert(self.number, waker);
+            drop(before);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Mourner<'_> {
+    fn drop(&mut self) {
+        let waker = self.connections.mourners.borrow_mut().remove(&self.number);
+        drop(waker);
+    }
 }
 
 /// A connection that is counted until this drops.

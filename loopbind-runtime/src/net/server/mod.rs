@@ -6,7 +6,6 @@ mod connections;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -189,7 +188,7 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn wait_closed(&self) {
-        poll_fn(|cx| self.connections.poll_over(cx)).await
+        self.connections.over().await
     }
 
     /// Waits until somebody closes the server, and its connections are over. Dropped while it waits,
