@@ -343,6 +343,34 @@ fn dropped_it_runs_on_and_becomes_no_zombie() {
     turn_until_gone(&event_loop, pid);
 }
 
+/// Dropped on a loop that lies idle: whoever has to do with children reaps it when it has ended, and
+/// the loop finds nothing left to do.
+#[test]
+fn dropped_on_an_idle_loop_and_reaped_by_others() {
+    in_good_child("dropped_on_an_idle_loop_and_reaped_by_others", || {
+        let before = descriptors();
+        let event_loop = EventLoop::new().unwrap();
+        for of_idle_loop in [true, false] {
+            let mut child =
+                event_loop.run_until_complete(async { cat().spawn() }).unwrap().unwrap();
+            let (stdin, pid) = (child.stdin.take(), child.id());
+            drop(child);
+            drop(stdin);
+            await_end(pid);
+            assert_eq!(state_of(pid), Some('Z'));
+            if of_idle_loop {
+                let other = thread::spawn(|| run(async { sh("exit").status().await }).unwrap());
+                assert!(other.join().unwrap().unwrap().success());
+                assert_eq!(state_of(pid), None);
+            }
+            turn_until_gone(&event_loop, pid);
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+        drop(event_loop);
+        assert_eq!(descriptors(), before, "also without another sweep");
+    });
+}
+
 /// One that has ended is reaped as it is dropped, without a loop.
 #[test]
 fn ended_then_dropped_then_gone() {

@@ -9,8 +9,8 @@
 //!
 //! Dropping a [`Child`] leaves its process running, as std's does, unless
 //! [`kill_on_drop`](Command::kill_on_drop) was asked for (SUB-08). It does not become a zombie: the
-//! loop it was used on reaps it when it ends. Once that loop is closed, it is reaped the next time
-//! that a child is spawned, waited for or dropped anywhere in the process.
+//! loop it was used on reaps it when it ends, at its next turn; so does whoever spawns a child, waits
+//! for one or drops one, on whatever loop of the process.
 //!
 //! # Virtual clocks
 //!

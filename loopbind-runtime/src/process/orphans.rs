@@ -1,12 +1,13 @@
 //! Children whose `Child` is gone: they are reaped all the same.
 //!
-//! While a loop is there, it watches them. The rest are on a list of the process's, which is gone
-//! through whenever somebody has to do with children.
+//! All of them are on a list of the process's, which is gone through whenever somebody has to do with
+//! children. While a loop is there, it watches them besides. Whoever comes first reaps, and the other
+//! finds no such child.
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::reactor::{Direction, Reactor, Watch};
 use crate::sys::{self, ChildName};
@@ -16,7 +17,7 @@ static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 /// A child that nobody will ask for.
 #[derive(Debug)]
 pub(super) enum Orphan {
-    Descriptor(OwnedFd),
+    Descriptor(Arc<OwnedFd>),
     Number(u32),
 }
 
@@ -46,9 +47,13 @@ pub(super) fn adopt(orphan: Orphan, reactor: Option<Rc<Reactor>>) {
     if orphan.reap() {
         return;
     }
-    match (orphan, reactor) {
-        (Orphan::Descriptor(fd), Some(reactor)) => watch(fd, &reactor),
-        (orphan, _) => list(orphan),
+    let shared = match &orphan {
+        Orphan::Descriptor(fd) => Some(Arc::clone(fd)),
+        Orphan::Number(_) => None,
+    };
+    list(orphan);
+    if let (Some(fd), Some(reactor)) = (shared, reactor) {
+        watch(Ward(fd), &reactor);
     }
 }
 
@@ -59,39 +64,35 @@ fn list(orphan: Orphan) {
     }
 }
 
-/// An orphan that a loop watches. When the loop closes first, it goes on the list.
-struct Ward {
-    /// `None` only while it is dropped.
-    fd: Option<OwnedFd>,
-}
+/// An orphan that a loop watches: it stays on the list when the loop closes first.
+#[derive(Clone)]
+struct Ward(Arc<OwnedFd>);
 
 impl AsFd for Ward {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.fd {
-            Some(fd) => fd.as_fd(),
-            None => unreachable!("taken out by the destructor only"),
-        }
+        self.0.as_fd()
     }
 }
 
-impl Drop for Ward {
-    fn drop(&mut self) {
-        if let Some(fd) = self.fd.take() {
-            adopt(Orphan::Descriptor(fd), None);
-        }
+/// Its descriptor is the list's, too.
+fn strike_off(ward: &Ward) {
+    if let Some(mut orphans) = sys::lock_after_fork(&ORPHANS) {
+        let is_it =
+            |orphan: &Orphan| matches!(orphan, Orphan::Descriptor(fd) if Arc::ptr_eq(fd, &ward.0));
+        orphans.retain(|orphan| !is_it(orphan));
     }
 }
 
-fn watch(fd: OwnedFd, reactor: &Rc<Reactor>) {
-    let ward = Rc::new(Ward { fd: Some(fd) });
+fn watch(ward: Ward, reactor: &Rc<Reactor>) {
     let watch: Rc<Cell<Option<Watch>>> = Rc::default();
-    let (watched, place) = (Rc::clone(&ward), Rc::clone(&watch));
+    let (watched, place) = (ward.clone(), Rc::clone(&watch));
     let on_end = move || {
         if !matches!(sys::reap(ChildName::Descriptor(watched.as_fd())), Ok(None)) {
+            strike_off(&watched);
             drop(place.take());
         }
     };
-    // Refused: the last share in the ward goes, and the child is on the list.
+    // Refused: it is on the list.
     if let Ok(begun) = reactor.watch(ward, Direction::Read, on_end) {
         watch.set(Some(begun));
     }

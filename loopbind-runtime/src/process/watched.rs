@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitStatus;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::error::ProcessError;
@@ -210,7 +211,7 @@ impl Drop for Watched {
         match std::mem::replace(&mut self.end, End::Gone) {
             End::Descriptor(fd) => {
                 if let Ok(fd) = fd.into_inner() {
-                    orphans::adopt(Orphan::Descriptor(fd), reactor);
+                    orphans::adopt(Orphan::Descriptor(Arc::new(fd)), reactor);
                 }
             }
             End::Waiter(waiter) => {
