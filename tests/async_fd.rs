@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Poll;
@@ -23,7 +23,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use support::{Trace, note_reports, turn};
+use support::{Bomb, Trace, in_good_child, note_reports, panic_of, turn};
 
 mod support;
 
@@ -367,6 +367,147 @@ fn replaced_inside_its_own_callback() {
     trace.assert(&[]);
 }
 
+/// The old callback's destructor panics as it is replaced: the new one, which nobody got, goes too.
+#[test]
+fn replaced_and_the_old_ones_destructor_panics() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let (_reader, writer) = pipe();
+    let (writer, bomb) = (Rc::new(writer), Bomb("old"));
+    let old = event_loop.add_writer(Rc::clone(&writer), move || _ = &bomb).unwrap();
+    let (noting, probe) = (trace.clone(), trace.probe("new"));
+    let new = move || {
+        let _ = &probe;
+        noting.note("called");
+    };
+    assert_eq!(panic_of(|| event_loop.add_writer(Rc::clone(&writer), new)), "old");
+    trace.assert(&["new dropped"]);
+    turn(&event_loop);
+    trace.assert(&[]);
+    drop(old);
+    assert_eq!(Rc::strong_count(&writer), 1);
+}
+
+/// A callback that ends its own watch and panics, with something in it whose destructor panics as well:
+/// the first panic is told.
+#[test]
+fn ended_inside_its_own_callback_which_panics_and_so_does_what_it_has() {
+    struct Always;
+    impl Drop for Always {
+        fn drop(&mut self) {
+            panic!("the second");
+        }
+    }
+    in_good_child("ended_inside_its_own_callback_which_panics_and_so_does_what_it_has", || {
+        let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+        note_reports(&event_loop, &trace);
+        let (_reader, writer) = pipe();
+        let own: Rc<RefCell<Option<Watch>>> = Rc::default();
+        let (ending, bomb) = (Rc::clone(&own), Always);
+        let watch = event_loop.add_writer(writer, move || {
+            let _ = &bomb;
+            drop(ending.take());
+            panic!("the first");
+        });
+        own.replace(Some(watch.unwrap()));
+        turn(&event_loop);
+        let reports = trace.take();
+        assert!(reports.len() == 1 && reports[0].ends_with(": the first"), "{reports:?}");
+    });
+}
+
+/// Which number it has, a descriptor is asked at its own registration only: what it does then is its
+/// business, and not that of others' registrations.
+#[test]
+fn a_descriptor_that_does_things_when_it_is_asked() {
+    struct Busy {
+        file: File,
+        event_loop: EventLoop,
+        asked: Rc<Cell<usize>>,
+    }
+    impl AsFd for Busy {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.asked.set(self.asked.get() + 1);
+            let (_reader, writer) = pipe();
+            drop(self.event_loop.add_writer(writer, || {}).unwrap());
+            self.file.as_fd()
+        }
+    }
+    let event_loop = EventLoop::new().unwrap();
+    let asked = Rc::new(Cell::new(0));
+    let (reader, _writer) = pipe();
+    let busy = Busy { file: reader, event_loop: event_loop.clone(), asked: Rc::clone(&asked) };
+    let watch = event_loop.add_reader(busy, || {}).unwrap();
+    let before = asked.get();
+    let (_reader, writer) = pipe();
+    drop(event_loop.add_writer(writer, || {}).unwrap());
+    assert_eq!(asked.get(), before);
+    drop(watch);
+}
+
+/// Whoever owns the descriptor of this number, it is not this.
+struct Number(RawFd);
+
+impl AsFd for Number {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the tests see to it that there is one, or try what is said where there is none.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+/// Closed behind our back, and its number given to another: whoever watches that one gets what comes of
+/// it, and what watched the first is gone.
+#[test]
+fn closed_behind_our_back_and_the_number_watched_again() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let (left, _right) = UnixStream::pair().unwrap();
+    // High up, where no other test's descriptors come.
+    let left = take_number(OwnedFd::from(left).into(), 240);
+    let number = left.as_raw_fd();
+    let probe = trace.probe("old");
+    let old = event_loop.add_reader(Number(number), move || _ = &probe).unwrap();
+    drop(left);
+    let (left, mut right) = UnixStream::pair().unwrap();
+    let left = take_number(OwnedFd::from(left).into(), number);
+    assert_eq!(left.as_raw_fd(), number);
+    right.write_all(b"x").unwrap();
+    let noting = trace.clone();
+    let writer = event_loop.add_writer(Number(number), move || noting.note("writer")).unwrap();
+    trace.assert(&["old dropped"]);
+    let noting = trace.clone();
+    let reader = event_loop.add_reader(Number(number), move || noting.note("reader")).unwrap();
+    drop(old);
+    turn(&event_loop);
+    trace.assert(&["reader", "writer"]);
+    drop((reader, writer));
+    turn(&event_loop);
+    trace.assert(&[]);
+}
+
+/// One registration per descriptor and loop: the second is refused, and told why.
+#[test]
+fn registered_both_ways_and_told_so() {
+    let event_loop = EventLoop::new().unwrap();
+    let (left, _right) = UnixStream::pair().unwrap();
+    let number = left.as_raw_fd();
+    let says = |refused: std::io::Error| {
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        let expected = format!("descriptor {number} is registered on event loop ");
+        assert!(refused.to_string().starts_with(&expected), "{refused}");
+    };
+    let left = Async::new(left).unwrap();
+    let inner = event_loop.clone();
+    let ran = event_loop.run_until_complete(async {
+        assert!(poll!(Box::pin(left.readable())).is_pending());
+        says(inner.add_reader(Number(number), || {}).unwrap_err());
+    });
+    ran.unwrap();
+    let left = left.into_inner().unwrap();
+    let watch = event_loop.add_reader(Number(number), || {}).unwrap();
+    let left = Async::new(left).unwrap();
+    event_loop.run_until_complete(async { says(left.readable().await.unwrap_err()) }).unwrap();
+    drop(watch);
+}
+
 /// In one batch, the first callback closes the other's descriptor, and something else gets its number:
 /// the event that was on its way reaches neither.
 #[test]
@@ -473,6 +614,7 @@ fn a_regular_file_cannot_be_watched() {
     let captured = Rc::clone(&probe);
     let refused = event_loop.add_reader(file, move || drop(captured.clone())).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    assert!(refused.to_string().contains("regular files"), "{refused}");
     assert_eq!(Rc::strong_count(&probe), 1);
     let mut start = [0; 4];
     event_loop

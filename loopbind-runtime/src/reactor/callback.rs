@@ -22,8 +22,11 @@ impl Callback {
         struct Return<'a>(&'a Callback, Option<Box<dyn FnMut()>>);
         impl Drop for Return<'_> {
             fn drop(&mut self) {
-                if !self.0.over.get() {
-                    self.0.call.replace(self.1.take());
+                let call = self.1.take();
+                if self.0.over.get() {
+                    let_go(call);
+                } else {
+                    self.0.call.replace(call);
                 }
             }
         }
@@ -40,8 +43,7 @@ impl Callback {
     /// It is called no more; dropped now, or at the end of the call that is on.
     pub(super) fn end(&self) {
         self.over.set(true);
-        let call = self.call.take();
-        drop(call);
+        let_go(self.call.take());
     }
 
     /// The same, as the loop closes: nobody could receive what its destructor throws.
@@ -53,4 +55,9 @@ impl Callback {
     pub(super) fn is_over(&self) -> bool {
         self.over.get()
     }
+}
+
+/// What its destructor throws goes to whoever ended it, unless something is thrown there already.
+fn let_go(call: Option<Box<dyn FnMut()>>) {
+    if std::thread::panicking() { discard(call) } else { drop(call) }
 }

@@ -13,7 +13,7 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -199,9 +199,27 @@ impl Reactor {
                 // Out of the table first, whatever the system says.
                 let tenant = self.slots.borrow_mut().remove(key);
                 drop(tenant);
-                Err(error)
+                Err(self.explained(error, fd.as_raw_fd()))
             }
         }
+    }
+
+    /// The same kind of error, where the system's number for it does not say what was wrong.
+    #[cold]
+    fn explained(&self, error: io::Error, fd: RawFd) -> io::Error {
+        let message = match error.kind() {
+            io::ErrorKind::AlreadyExists => format!(
+                "descriptor {fd} is registered on event loop {} already: by an `Async` or a socket, or \
+                 by `add_reader` or `add_writer`",
+                self.id().get(),
+            ),
+            io::ErrorKind::PermissionDenied => format!(
+                "descriptor {fd} cannot be watched: it is never waited for, as regular files and \
+                 directories are not"
+            ),
+            _ => return error,
+        };
+        io::Error::new(error.kind(), message)
     }
 
     fn modify(&self, fd: BorrowedFd<'_>, key: Key, interest: Interest) -> io::Result<()> {

@@ -45,6 +45,8 @@ pub struct Watch {
 /// One descriptor's registration, for both directions.
 pub(super) struct WatchState {
     fd: Box<dyn AsFd>,
+    /// What `fd` said when it was registered: to ask it is to call code of the user's.
+    number: RawFd,
     place: Cell<Option<Key>>,
     reactor: RefCell<Option<Rc<Reactor>>>,
     reader: RefCell<Option<Rc<Callback>>>,
@@ -53,7 +55,7 @@ pub(super) struct WatchState {
 
 impl WatchState {
     pub(super) fn number(&self) -> RawFd {
-        self.fd.as_fd().as_raw_fd()
+        self.number
     }
 
     fn side(&self, direction: Direction) -> &RefCell<Option<Rc<Callback>>> {
@@ -93,6 +95,33 @@ impl WatchState {
         drop(reactor);
     }
 
+    /// Has `callback` called from now on; gives the one before.
+    fn replace(
+        &self,
+        direction: Direction,
+        callback: &Rc<Callback>,
+    ) -> io::Result<Option<Rc<Callback>>> {
+        let replaced = self.side(direction).replace(Some(Rc::clone(callback)));
+        match self.update() {
+            Ok(()) => Ok(replaced),
+            Err(error) => {
+                self.side(direction).replace(replaced);
+                Err(error)
+            }
+        }
+    }
+
+    /// Its descriptor was closed behind our back: nobody is called any more.
+    fn forget(&self) {
+        if let (Some(key), Some(reactor)) = (self.place.take(), self.reactor.take()) {
+            reactor.deregister(self.fd.as_fd(), key);
+        }
+        let callbacks = [self.reader.take(), self.writer.take()];
+        for callback in callbacks.iter().flatten() {
+            callback.end();
+        }
+    }
+
     /// Tells the system what is watched now.
     fn update(&self) -> io::Result<()> {
         let (Some(key), Some(reactor)) = (self.place.get(), self.reactor.borrow().clone()) else {
@@ -120,37 +149,37 @@ impl Reactor {
     ) -> io::Result<Watch> {
         let callback = Callback::new(call);
         let number = fd.as_fd().as_raw_fd();
-        let state = match self.watch_on(number) {
-            Some(known) => {
-                let replaced = known.side(direction).replace(Some(Rc::clone(&callback)));
-                if let Err(error) = known.update() {
-                    known.side(direction).replace(replaced);
-                    return Err(error);
+        if let Some(known) = self.watch_on(number) {
+            match known.replace(direction, &callback) {
+                Ok(replaced) => {
+                    // Made first: where the old one's destructor panics, the new one ends.
+                    let watch = Watch { state: known, direction, callback, detached: false };
+                    if let Some(replaced) = replaced {
+                        replaced.end();
+                    }
+                    return Ok(watch);
                 }
-                if let Some(replaced) = replaced {
-                    replaced.end();
-                }
-                known
+                // The system knows no such registration: that one is closed, and this is another
+                // with its number.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => known.forget(),
+                Err(error) => return Err(error),
             }
-            None => {
-                let state = Rc::new(WatchState {
-                    fd: Box::new(fd),
-                    place: Cell::new(None),
-                    reactor: RefCell::new(Some(Rc::clone(self))),
-                    reader: RefCell::new(None),
-                    writer: RefCell::new(None),
-                });
-                state.side(direction).replace(Some(Rc::clone(&callback)));
-                let interest = match direction {
-                    Direction::Read => Interest::Readable,
-                    Direction::Write => Interest::Writable,
-                };
-                let key =
-                    self.register(state.fd.as_fd(), Tenant::Watch(Rc::clone(&state)), interest)?;
-                state.place.set(Some(key));
-                state
-            }
+        }
+        let state = Rc::new(WatchState {
+            fd: Box::new(fd),
+            number,
+            place: Cell::new(None),
+            reactor: RefCell::new(Some(Rc::clone(self))),
+            reader: RefCell::new(None),
+            writer: RefCell::new(None),
+        });
+        state.side(direction).replace(Some(Rc::clone(&callback)));
+        let interest = match direction {
+            Direction::Read => Interest::Readable,
+            Direction::Write => Interest::Writable,
         };
+        let key = self.register(state.fd.as_fd(), Tenant::Watch(Rc::clone(&state)), interest)?;
+        state.place.set(Some(key));
         Ok(Watch { state, direction, callback, detached: false })
     }
 }
