@@ -20,12 +20,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::future::join;
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt};
 use loopbind::net::{
     TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream, start_server, start_unix_server,
 };
 use loopbind::{
-    Async, EventLoop, get_running_loop, loop_test, run, sleep, spawn, timeout, yield_now,
+    Async, EventLoop, get_running_loop, loop_test, run, sleep, spawn, task, timeout, yield_now,
 };
 use sockets::{ANY, assert_waits, pair, std_pair};
 use support::{
@@ -769,6 +770,125 @@ async fn flooded_and_the_others_have_their_turns() -> io::Result<()> {
     Ok(())
 }
 
+/// A stream with `count` bytes in it, and its other end.
+async fn filled(count: usize) -> io::Result<(UnixStream, UnixStream)> {
+    let (right, mut left) = UnixStream::pair()?;
+    left.write_all(&vec![0; count]).await?;
+    Ok((right, left))
+}
+
+/// It is the task that gives way: the portion is one for all it reads, and a few more of each.
+#[loop_test(timeout = "30s")]
+async fn flooded_from_all_sides_and_the_others_have_their_turns() -> io::Result<()> {
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(filled(1000).await?);
+    }
+    // One after the other.
+    let reads = Rc::new(Cell::new(0));
+    let counting = Rc::clone(&reads);
+    let reading = spawn(async move {
+        for (stream, _) in streams.iter().cycle() {
+            (&*stream).read_exact(&mut [0; 1]).await.unwrap();
+            counting.set(counting.get() + 1);
+        }
+    });
+    while reads.get() < 4000 {
+        let before = reads.get();
+        yield_now().await;
+        assert!(reads.get() - before <= 64 + 4 * 8, "{} in one poll", reads.get() - before);
+    }
+    reading.abort();
+
+    // Whichever is first.
+    let ((mut one, _left), (mut two, _right)) = (filled(1000).await?, filled(1000).await?);
+    let reads = Rc::new(Cell::new(0));
+    let counting = Rc::clone(&reads);
+    let reading = spawn(async move {
+        let (mut left, mut right) = ([0; 1], [0; 1]);
+        loop {
+            futures::select_biased! {
+                read = one.read_exact(&mut left).fuse() => read.unwrap(),
+                read = two.read_exact(&mut right).fuse() => read.unwrap(),
+            }
+            counting.set(counting.get() + 1);
+        }
+    });
+    while reads.get() < 2000 {
+        let before = reads.get();
+        yield_now().await;
+        assert!(reads.get() - before <= 64 + 2 * 8, "{} in one poll", reads.get() - before);
+    }
+    reading.abort();
+
+    // Beside each other: the first does not keep the second from its turn.
+    let ((mut one, _left), (mut two, _right)) = (filled(1000).await?, filled(8).await?);
+    let both = async move {
+        let mut much = [0; 1000];
+        let much = async {
+            for byte in much.chunks_mut(1) {
+                one.read_exact(byte).await.unwrap();
+            }
+            task::current().unwrap().polls
+        };
+        let little = async {
+            for _ in 0..8 {
+                two.read_exact(&mut [0; 1]).await.unwrap();
+            }
+            task::current().unwrap().polls
+        };
+        join(much, little).await
+    };
+    let (much, little) = spawn(both).await.unwrap();
+    assert!(little == 1 && much > 10, "{little}, {much}");
+    Ok(())
+}
+
+/// An executor inside of a task gives way to nobody, and is not asked to for ever.
+#[loop_test(timeout = "30s")]
+async fn flooded_inside_of_another_executor() -> io::Result<()> {
+    let (mut stream, _left) = filled(1000).await?;
+    futures::executor::block_on(async {
+        for _ in 0..1000 {
+            stream.read_exact(&mut [0; 1]).await.unwrap();
+        }
+    });
+    Ok(())
+}
+
+/// What descriptors give counts: however long the tasks take for it, timers are looked at in between.
+#[test]
+fn flooded_and_a_timer_is_not_late() {
+    const BUSY: Duration = Duration::from_micros(20);
+    let work = Rc::new(Cell::new(0));
+    run(async {
+        let mut tasks = Vec::new();
+        for _ in 0..3 {
+            let (mut stream, left) = filled(50_000).await.unwrap();
+            let work = Rc::clone(&work);
+            tasks.push(spawn(async move {
+                let _left = left;
+                loop {
+                    stream.read_exact(&mut [0; 1]).await.unwrap();
+                    let began = Instant::now();
+                    while began.elapsed() < BUSY {}
+                    work.set(work.get() + 1);
+                }
+            }));
+        }
+        for _ in 0..10 {
+            let before = work.get();
+            sleep(Duration::from_millis(1)).await;
+            // The millisecond itself, in which each looks at most, and what comes behind it.
+            assert!(work.get() - before <= 50 + 2 * 3 * 72, "{}", work.get() - before);
+        }
+        for task in tasks {
+            task.abort();
+        }
+    })
+    .unwrap();
+}
+
 /// The same for who writes what is always taken.
 #[loop_test(timeout = "30s")]
 async fn written_without_end_and_a_timer_fires() -> io::Result<()> {
@@ -808,6 +928,100 @@ async fn many_wait_for_one_socket_and_none_is_forgotten() -> io::Result<()> {
     for task in tasks {
         task.await.unwrap();
     }
+    Ok(())
+}
+
+/// More wait for one socket than wakers are kept at first: they are asked whether they do, and not
+/// again and again.
+#[test]
+fn many_wait_and_the_loop_sleeps() -> io::Result<()> {
+    let event_loop = EventLoop::new()?;
+    event_loop.run_until_complete(async {
+        let socket = Rc::new(UdpSocket::bind(ANY).await?);
+        let listener = Rc::new(TcpListener::bind(ANY).await?);
+        let mut tasks = Vec::new();
+        for _ in 0..40 {
+            let (socket, listener) = (Rc::clone(&socket), Rc::clone(&listener));
+            tasks.push(spawn(async move { socket.recv_from(&mut [0; 8]).await.map(drop) }));
+            tasks.push(spawn(async move { listener.accept().await.map(drop) }));
+        }
+        let metrics = || get_running_loop().unwrap().metrics();
+        for round in 0..3 {
+            let before = metrics();
+            sleep(Duration::from_millis(20)).await;
+            let turns = metrics().turns - before.turns;
+            assert!(turns < 20, "{turns} while nothing came, in round {round}");
+            let polls = metrics().polls - before.polls;
+            assert!(polls < 500, "{polls} while nothing came, in round {round}");
+            if round == 0 {
+                // All are woken, one is served.
+                let sender = UdpSocket::bind(ANY).await?;
+                sender.send_to(b"x", socket.local_addr()?).await?;
+                drop(TcpStream::connect(listener.local_addr()?).await?);
+            }
+        }
+        assert_eq!(tasks.iter().filter(|task| task.is_finished()).count(), 2);
+        let sender = UdpSocket::bind(ANY).await?;
+        let mut clients = Vec::new();
+        for _ in 1..40 {
+            sender.send_to(b"x", socket.local_addr()?).await?;
+            clients.push(TcpStream::connect(listener.local_addr()?).await?);
+        }
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        Ok(())
+    })?
+}
+
+/// Tasks that are over are told from who waits, who is not even asked.
+#[loop_test(timeout = "30s")]
+async fn many_gave_up_and_who_waits_is_left_alone() -> io::Result<()> {
+    let socket = Rc::new(UdpSocket::bind(ANY).await?);
+    let wait = || {
+        let socket = Rc::clone(&socket);
+        spawn(async move { socket.recv(&mut [0; 8]).await })
+    };
+    let patient = wait();
+    for _ in 0..200 {
+        let hasty = wait();
+        yield_now().await;
+        hasty.abort();
+        yield_now().await;
+    }
+    assert_eq!(patient.info().polls, 1);
+    let sender = UdpSocket::bind(ANY).await?;
+    sender.send_to(b"x", socket.local_addr()?).await?;
+    assert_eq!(patient.await.unwrap()?, 1);
+    Ok(())
+}
+
+/// A waker that panics among those that are asked: it is reported, and the rest are asked, and nothing
+/// happens to the one who came last.
+#[test]
+fn a_waker_panics_among_many() -> io::Result<()> {
+    struct Thrower;
+    impl Wake for Thrower {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker throws");
+        }
+    }
+    let (event_loop, trace) = (EventLoop::new()?, Trace::new());
+    note_reports(&event_loop, &trace);
+    event_loop.run_until_complete(async {
+        let socket = UdpSocket::bind(ANY).await?;
+        let others: Vec<_> = (0..40).map(|_| Arc::new(Count::default())).collect();
+        let wait = |waker: Waker| {
+            let polled = pin!(socket.recv(&mut [0; 8])).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        };
+        wait(Waker::from(Arc::new(Thrower)));
+        others.iter().for_each(|other| wait(Waker::from(Arc::clone(other))));
+        let woken = others.iter().filter(|other| other.count() > 0).count();
+        assert_eq!(woken, 31, "32 are kept, before anybody is asked");
+        Ok::<_, io::Error>(())
+    })??;
+    assert!(trace.take()[0].contains("exception in a waker"));
     Ok(())
 }
 

@@ -12,6 +12,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -19,9 +22,19 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use loopbind::net::{
     Server, TcpListener, TcpStream, UnixListener, UnixStream, start_server, start_unix_server,
 };
-use loopbind::{LoopError, get_running_loop, loop_test, sleep, spawn, yield_now};
+use loopbind::{EventLoop, LoopError, get_running_loop, loop_test, sleep, spawn, yield_now};
 use sockets::{ANY, assert_waits};
 use support::{Bomb, Trace, note_reports};
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// Sends back what it reads, to the end.
 async fn echo(mut stream: TcpStream, _: SocketAddr) {
@@ -49,6 +62,50 @@ async fn exchange(stream: &mut TcpStream, word: &[u8]) -> io::Result<()> {
     let mut answer = vec![0; word.len()];
     stream.read_exact(&mut answer).await?;
     assert_eq!(answer, word);
+    Ok(())
+}
+
+/// Who gives up waiting for the end leaves nothing behind.
+#[loop_test(timeout = "30s")]
+async fn waited_for_the_end_and_given_up() -> io::Result<()> {
+    let server = start_server(ANY, echo).await?;
+    let wakers: Vec<_> = (0..100).map(|_| Arc::new(Counter::default())).collect();
+    for waker in &wakers {
+        let context = Waker::from(Arc::clone(waker));
+        let mut waiting = pin!(server.wait_closed());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&context)).is_pending());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&context)).is_pending());
+    }
+    assert!(wakers.iter().all(|waker| Arc::strong_count(waker) == 1));
+    server.close();
+    server.wait_closed().await;
+    assert!(wakers.iter().all(|waker| waker.0.load(Ordering::Relaxed) == 0));
+    Ok(())
+}
+
+/// A waker that panics at the server's end takes nothing from those behind it.
+#[test]
+fn a_waker_panics_at_the_end() -> io::Result<()> {
+    struct Thrower;
+    impl Wake for Thrower {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker throws");
+        }
+    }
+    let (event_loop, trace) = (EventLoop::new()?, Trace::new());
+    note_reports(&event_loop, &trace);
+    event_loop.run_until_complete(async {
+        let server = start_server(ANY, echo).await?;
+        let (thrower, other) = (Waker::from(Arc::new(Thrower)), Arc::new(Counter::default()));
+        let counter = Waker::from(Arc::clone(&other));
+        let (mut first, mut second) = (pin!(server.wait_closed()), pin!(server.wait_closed()));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&thrower)).is_pending());
+        assert!(second.as_mut().poll(&mut Context::from_waker(&counter)).is_pending());
+        server.close();
+        assert_eq!(other.0.load(Ordering::Relaxed), 1);
+        Ok::<_, io::Error>(())
+    })??;
+    assert!(trace.take()[0].contains("exception in a waker"));
     Ok(())
 }
 

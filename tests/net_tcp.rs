@@ -14,10 +14,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::executor::block_on;
 use futures::future::{join, try_join};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use loopbind::net::{self, TcpListener, TcpSocket, TcpStream};
-use loopbind::{loop_test, spawn, yield_now};
+use loopbind::{EventLoop, loop_test, spawn, yield_now};
 use rustix::net::SendFlags;
 use sockets::{ANY, assert_waits, pair, refusing, std_pair};
 use support::Trace;
@@ -204,6 +205,57 @@ async fn vectored_writes_of_many_slices_are_read_into_many() -> io::Result<()> {
     };
     let (_, heard) = try_join(writing, reading).await?;
     assert!(heard == sent);
+    Ok(())
+}
+
+/// A call that fills all it can has left room, and is not taken for one that found no more.
+#[loop_test(timeout = "30s")]
+async fn vectored_reads_into_more_buffers_than_are_filled_at_once() -> io::Result<()> {
+    let (client, server) = pair().await?;
+    let sent = pattern(3000);
+    (&client).write_all(&sent).await?;
+    let mut heard = Vec::new();
+    while heard.len() < sent.len() {
+        let mut bytes = [0; 2000];
+        let mut buffers: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
+        let count = (&server).read_vectored(&mut buffers).await?;
+        assert!((1..=1024).contains(&count), "{count}");
+        heard.extend_from_slice(&bytes[..count]);
+    }
+    assert!(heard == sent);
+    // Behind as many without room as are looked at in one call.
+    (&client).write_all(b"word").await?;
+    let mut word = [0; 8];
+    let mut buffers: Vec<_> = (0..1500).map(|_| IoSliceMut::new(&mut [])).collect();
+    buffers.push(IoSliceMut::new(&mut word));
+    assert_eq!((&server).read_vectored(&mut buffers).await?, 4);
+    assert_eq!(&word[..4], b"word");
+    Ok(())
+}
+
+/// Outside of runs what is there is read to the end: nobody would correct what a short read makes
+/// believe, so it is tried.
+#[test]
+fn read_to_the_end_without_a_loop() -> io::Result<()> {
+    let (mut client, server) = std_pair()?;
+    let mut server = TcpStream::from_std(server)?;
+    client.write_all(b"hello")?;
+    drop(client);
+    let mut heard = Vec::new();
+    block_on(server.read_to_end(&mut heard))?;
+    assert_eq!(heard, b"hello");
+
+    // The same where a loop knows it, and does not run.
+    let event_loop = EventLoop::new()?;
+    let (mut client, server) = std_pair()?;
+    let mut server = TcpStream::from_std(server)?;
+    let mut buffer = [0; 8];
+    event_loop.run_until_complete(async { assert_waits(&mut server.read(&mut buffer)).await })?;
+    client.write_all(b"hello")?;
+    drop(client);
+    let mut heard = Vec::new();
+    block_on(server.read_to_end(&mut heard))?;
+    assert_eq!(heard, b"hello");
     Ok(())
 }
 

@@ -4,14 +4,16 @@
 
 #![cfg(target_os = "linux")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures::future::join;
 use futures::io::{AsyncBufReadExt, BufReader};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, poll};
-use loopbind::{io, run, spawn, spawn_blocking, timeout, yield_now};
+use loopbind::{
+    EventLoop, get_running_loop, io, run, sleep, spawn, spawn_blocking, timeout, yield_now,
+};
 
 mod support;
 
@@ -39,6 +41,38 @@ fn end(mut child: Child) -> (ExitStatus, String) {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}\n{said}", support::said(&output));
     (output.status, said)
+}
+
+/// More wait than wakers are kept at first: they are asked whether they do, and not again and again.
+#[test]
+fn many_wait_and_the_loop_sleeps() {
+    let child = begin("many_wait_and_the_loop_sleeps", || {
+        let event_loop = EventLoop::new().unwrap();
+        let reading = async {
+            let read = || spawn(async { io::stdin().read(&mut [0; 1]).await.unwrap() });
+            let tasks: Vec<_> = (0..40).map(|_| read()).collect();
+            sleep(Duration::from_millis(20)).await;
+            for task in tasks {
+                assert_eq!(task.await.unwrap(), 1);
+            }
+        };
+        event_loop
+            .run_until_complete(async {
+                let reading = spawn(reading);
+                sleep(Duration::from_millis(20)).await;
+                let turns = get_running_loop().unwrap().metrics().turns;
+                assert!(turns < 20, "{turns} while nothing came");
+                println!("many wait");
+                reading.await.unwrap();
+            })
+            .unwrap();
+    });
+    let Some(mut child) = child else { return };
+    let mut input = child.stdin.take().unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().ends_with("many wait")));
+    input.write_all(&[b'x'; 40]).unwrap();
+    end(child);
 }
 
 /// Line by line, each as it comes; then the end.
