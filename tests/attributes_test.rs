@@ -5,17 +5,18 @@
 
 use loopbind::time::now;
 use loopbind::{
-    get_bound_loop, get_event_loop, get_running_loop, loop_test, sleep, spawn, yield_now,
+    EventLoop, UnhandledPanic, get_bound_loop, get_event_loop, get_running_loop, loop_test, sleep,
+    spawn, task, yield_now,
 };
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::pending;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, panic};
+use std::{env, panic, thread};
 
 /// The text of the panic that `body` ends with.
 #[track_caller]
@@ -33,6 +34,7 @@ fn panic_of<T>(body: fn() -> T) -> String {
 fn output_of(test: &str) -> (String, bool) {
     let output = Command::new(env::current_exe().expect("a test knows its own file"))
         .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+        .env("RUST_BACKTRACE", "0")
         .output()
         .expect("the test can start itself");
     let written = [output.stdout, output.stderr].concat();
@@ -153,6 +155,76 @@ fn a_test_that_takes_too_long_fails_and_says_what_was_unfinished() {
     assert!(told.contains("waits_in_virtual_time timed out after 20ms"), "{told}");
 }
 
+/// Not at all within its limit.
+async fn takes_its_time() {
+    task::cancelled().await;
+    pending::<()>().await;
+}
+
+#[loop_test(timeout = "50ms")]
+#[ignore = "it fails: called by another test"]
+async fn ends_but_its_task_does_not() {
+    let named = get_event_loop().expect("a loop").task_builder().name("told and deaf");
+    named.spawn(takes_its_time()).detach();
+    yield_now().await;
+}
+
+#[loop_test(timeout = "50ms")]
+#[ignore = "it fails: called by another test"]
+fn ends_but_its_task_does_not_without_await() {
+    let event_loop = get_event_loop().expect("a loop");
+    event_loop.task_builder().name("told and deaf").spawn(takes_its_time()).detach();
+    event_loop.run_until_complete(yield_now()).expect("it runs");
+}
+
+#[test]
+fn the_limit_is_that_of_the_end_as_well() {
+    let began = Instant::now();
+    let told = panic_of(ends_but_its_task_does_not);
+    assert!(told.contains("ends_but_its_task_does_not timed out after 50ms"), "{told}");
+    assert!(told.contains("told and deaf"), "{told}");
+    let told = panic_of(ends_but_its_task_does_not_without_await);
+    assert!(told.contains("timed out after 50ms") && told.contains("told and deaf"), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[loop_test(timeout = "20ms")]
+#[ignore = "it fails: called by another test"]
+fn runs_for_ever_without_await() {
+    get_event_loop().expect("a loop").run_forever().expect("it runs");
+}
+
+#[loop_test(timeout = "20ms")]
+#[ignore = "it fails: called by another test"]
+fn takes_too_long_without_a_loop() {
+    thread::sleep(Duration::from_millis(40));
+}
+
+#[loop_test(timeout = "20ms")]
+#[ignore = "it fails: called by another test"]
+async fn takes_too_long_in_one_poll() -> Result<(), String> {
+    thread::sleep(Duration::from_millis(40));
+    Ok(())
+}
+
+#[loop_test(timeout = "20ms")]
+#[ignore = "it fails: called by another test"]
+fn panics_for_being_stopped() {
+    get_event_loop().expect("a loop").run_until_complete(pending::<()>()).expect("its end");
+}
+
+#[test]
+fn a_body_that_took_too_long_fails_however_it_ended() {
+    let told = panic_of(runs_for_ever_without_await);
+    assert!(told.contains("runs_for_ever_without_await timed out after 20ms"), "{told}");
+    let told = panic_of(takes_too_long_without_a_loop);
+    assert!(told.contains("timed out after 20ms"), "{told}");
+    let told = panic_of(takes_too_long_in_one_poll);
+    assert!(told.contains("timed out after 20ms"), "{told}");
+    let told = panic_of(panics_for_being_stopped);
+    assert!(told.contains("timed out after 20ms; it panicked: its end"), "{told}");
+}
+
 // ─── seeds ──────────────────────────────────────────────────────────────────────────────────────
 
 /// The order in which five tasks of the running loop begin.
@@ -259,6 +331,42 @@ fn the_seed_that_fails_is_told_with_the_line_to_paste() {
     assert!(written.contains(&said), "seed {seed} gives {order:?}, not what failed:\n{written}");
 }
 
+#[loop_test(name = "n", debug, timeout = "1500ms", virtual_time, seeds = 5..8)]
+#[ignore = "it fails: called by another test"]
+async fn fails_with_a_code() -> ExitCode {
+    yield_now().await;
+    CODE_RUNS.fetch_add(1, Ordering::Relaxed);
+    if CODE_RUNS.load(Ordering::Relaxed) == 1 { ExitCode::from(3) } else { ExitCode::SUCCESS }
+}
+
+static CODE_RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[loop_test(seeds = 5..8)]
+#[ignore = "it fails: called by another test"]
+fn fails_with_a_code_in_a_result() -> Result<ExitCode, String> {
+    let runs = CODE_RESULTS.fetch_add(1, Ordering::Relaxed);
+    Ok(if runs == 1 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+static CODE_RESULTS: AtomicU32 = AtomicU32::new(0);
+
+#[loop_test(seeds = 0..3)]
+async fn a_code_of_success_is_one() -> Result<ExitCode, String> {
+    Ok(ExitCode::SUCCESS)
+}
+
+#[test]
+fn a_code_of_failure_fails_its_seed() {
+    let (written, passed) = output_of("fails_with_a_code");
+    assert!(!passed, "{written}");
+    let line = "fails_with_a_code failed with seed 5; to run this order again: \
+        #[loop_test(name = \"n\", debug, virtual_time, timeout = \"1500ms\", seed = 5)]";
+    assert!(written.contains(line), "{written}");
+    let (written, passed) = output_of("fails_with_a_code_in_a_result");
+    assert!(!passed, "{written}");
+    assert!(written.contains("#[loop_test(seed = 6)]"), "{written}");
+}
+
 // ─── nothing unnoticed ──────────────────────────────────────────────────────────────────────────
 
 #[loop_test]
@@ -300,6 +408,28 @@ fn a_task_left_running_fails_the_test_by_name_and_place() {
 }
 
 #[loop_test]
+#[ignore = "it fails: called by another test"]
+fn leaves_a_task_and_closes() {
+    let event_loop = get_event_loop().expect("a loop");
+    let _task = event_loop.task_builder().name("cut off").spawn(pending::<()>());
+    event_loop.close().expect("it does not run");
+}
+
+#[test]
+fn closing_does_not_hide_a_task_that_was_left() {
+    let told = panic_of(leaves_a_task_and_closes);
+    assert!(told.contains("left tasks running") && told.contains("cut off"), "{told}");
+}
+
+#[loop_test]
+fn closing_ends_what_is_detached_or_over() {
+    let event_loop = get_event_loop().expect("a loop");
+    event_loop.create_task(pending::<()>()).detach();
+    event_loop.run_until_complete(event_loop.create_task(async {})).expect("it runs").expect("Ok");
+    event_loop.close().expect("it does not run");
+}
+
+#[loop_test]
 async fn a_detached_task_is_exempt() {
     spawn(pending::<()>()).detach();
     yield_now().await;
@@ -335,6 +465,99 @@ fn a_panic_that_nobody_saw_fails_the_test() {
     assert!(told.contains("nobody looks"), "{told}");
     let told = panic_of(hides_a_panic_in_a_callback);
     assert!(told.contains("nobody looks here either"), "{told}");
+}
+
+#[loop_test]
+#[ignore = "it fails: called by another test"]
+async fn hides_a_panic_behind_a_broken_handler() {
+    let event_loop = get_event_loop().expect("a loop");
+    event_loop.set_exception_handler(Some(Box::new(|_, _| panic!("the handler's own"))));
+    drop(spawn(async { panic!("nobody looks") }));
+    yield_now().await;
+    yield_now().await;
+}
+
+#[loop_test]
+#[ignore = "it fails: called by another test"]
+async fn hides_a_panic_behind_no_handler() {
+    get_event_loop().expect("a loop").set_exception_handler(None);
+    drop(spawn(async { panic!("nobody looks") }));
+    yield_now().await;
+    yield_now().await;
+}
+
+#[loop_test(builder = EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume))]
+#[ignore = "it fails: called by another test"]
+fn hides_a_panic_in_a_loop_that_it_closes() {
+    let event_loop = get_event_loop().expect("a loop");
+    event_loop.create_task(async { panic!("thrown to none") }).detach();
+    let thrown = panic::catch_unwind(|| get_event_loop().expect("a loop").run_forever());
+    assert!(thrown.is_err());
+    let last = OnDrop(|| panic!("thrown at the end"));
+    event_loop
+        .create_task(async move {
+            let _last = last;
+            pending::<()>().await;
+        })
+        .detach();
+    event_loop.run_until_complete(yield_now()).expect("it runs");
+    event_loop.close().expect("it does not run");
+}
+
+struct OnDrop(fn());
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn a_panic_fails_the_test_whatever_it_does_with_the_handler() {
+    let told = panic_of(hides_a_panic_behind_a_broken_handler);
+    assert!(told.contains("nobody looks") && told.contains("the handler's own"), "{told}");
+    let told = panic_of(hides_a_panic_behind_no_handler);
+    assert!(told.contains("panics that nobody saw") && told.contains("nobody looks"), "{told}");
+    let told = panic_of(hides_a_panic_in_a_loop_that_it_closes);
+    assert!(told.contains("thrown at the end") && !told.contains("thrown to none"), "{told}");
+}
+
+#[loop_test]
+async fn a_panic_that_the_tests_own_handler_saw_does_not() {
+    let seen = Rc::new(RefCell::new(String::new()));
+    let sees = Rc::clone(&seen);
+    get_event_loop().expect("a loop").set_exception_handler(Some(Box::new(move |_, context| {
+        sees.borrow_mut()
+            .push_str(context.panic.as_ref().and_then(|panic| panic.message()).unwrap_or("?"));
+    })));
+    drop(spawn(async { panic!("the test looks") }));
+    yield_now().await;
+    yield_now().await;
+    assert_eq!(*seen.borrow(), "the test looks");
+}
+
+#[test]
+fn a_failure_points_at_the_test() {
+    for (test, line) in [("leaves_a_task", LEFT_AT - 4), ("hides_a_panic_here", HIDES_AT)] {
+        let (written, passed) = output_of(test);
+        let place = format!("attributes_test.rs:{line}:");
+        assert!(
+            !passed && written.contains(&place) && !written.contains("test_entry.rs"),
+            "{written}"
+        );
+    }
+    let (written, _) = output_of("is_busy_for_ever");
+    assert!(!written.contains("test_entry.rs"), "{written}");
+}
+
+const HIDES_AT: u32 = line!() + 2;
+
+#[loop_test(seeds = 0..2)]
+#[ignore = "it fails: called by another test"]
+fn hides_a_panic_here() {
+    let event_loop = get_event_loop().expect("a loop");
+    event_loop.call_soon(|| panic!("nobody looks"));
+    event_loop.run_until_complete(yield_now()).expect("it runs");
 }
 
 #[loop_test]

@@ -31,6 +31,7 @@ impl Engine {
         }
         // From here on other threads are told. What they had posted is dropped with the rest.
         self.home.close_inbox();
+        self.note_cut_off();
         let mut late = 0;
         // Destructors may cancel, wake, schedule and start: go round until nothing comes of it. That is
         // bound to be, because a closing loop takes no new tasks, and of what comes late the most is

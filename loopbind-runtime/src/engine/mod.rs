@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use alarms::{Alarms, Due};
-pub(crate) use report::Handler;
+use report::Witness;
+pub(crate) use report::{Handler, Leftover};
 pub(crate) use running::{Exit, check_none_runs};
 pub(crate) use settings::Settings;
 pub use settings::UnhandledPanic;
@@ -59,6 +60,8 @@ pub(crate) struct Engine {
     meters: Meters,
     /// Runs end at this instant of real time, whatever the loop's clock says: tests have time-outs.
     watchdog: Cell<Option<Instant>>,
+    /// Who writes down what a test must not miss.
+    witness: RefCell<Option<Witness>>,
     /// Who keeps a list of the thread's loops, to be told when this one is gone.
     registrar: Cell<Option<fn(LoopId)>>,
     me: Weak<Engine>,
@@ -140,6 +143,7 @@ impl Engine {
             spare_root: Cell::new(None),
             meters: Meters::default(),
             watchdog: Cell::new(None),
+            witness: RefCell::new(None),
             registrar: Cell::new(None),
             me: Weak::clone(me),
         });
@@ -207,6 +211,11 @@ impl Engine {
 
     pub(crate) fn watch(&self, until: Option<Instant>) {
         self.watchdog.set(until);
+    }
+
+    /// Whether the watchdog's instant has passed.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.watchdog.get().is_some_and(|at| Instant::now() >= at)
     }
 
     pub(crate) fn set_slow_limit(&self, limit: Duration) {

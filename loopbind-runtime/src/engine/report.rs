@@ -3,11 +3,27 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Engine, Hold, UnhandledPanic};
+use super::{Engine, Exit, Hold, UnhandledPanic};
 use crate::panic::{caught, discard};
-use crate::task::{ExceptionContext, Keeper, Step, report_to_stderr};
+use crate::task::{ExceptionContext, Keeper, Step, TaskInfo, report_to_stderr};
 
 pub(crate) type Handler = Rc<dyn Fn(&Engine, &ExceptionContext)>;
+
+/// What a test hears of its loop, because nobody else did.
+#[derive(Default)]
+pub(super) struct Witness {
+    /// Panics that no handler of the user's saw, or that one broke on.
+    unseen: Vec<String>,
+    /// Tasks that closing the loop ended.
+    cut_off: Vec<Leftover>,
+}
+
+/// A task that did not come to its end by itself.
+#[derive(Clone)]
+pub(crate) struct Leftover {
+    pub(crate) info: TaskInfo,
+    pub(crate) is_detached: bool,
+}
 
 impl Keeper for Engine {
     fn share(&self) -> Option<Box<dyn Keeper>> {
@@ -91,6 +107,52 @@ impl Engine {
     }
 
     pub(crate) fn default_handler(&self, context: &ExceptionContext) {
+        if context.panic.is_some() && self.witness.borrow().is_some() {
+            let text = context.to_string();
+            if let Some(witness) = &mut *self.witness.borrow_mut() {
+                witness.unseen.push(text);
+            }
+        }
         report_to_stderr(context);
+    }
+
+    /// From here on it is written down what a test must not miss.
+    pub(crate) fn call_witness(&self) {
+        self.witness.replace(Some(Witness::default()));
+    }
+
+    /// Panics that nobody saw. Those that wait to leave a run are among them, and leave none.
+    pub(crate) fn take_unseen(&self) -> Vec<String> {
+        while let Err(Exit::Thrown(payload)) = self.let_escape() {
+            let message = "Task exception was never retrieved";
+            self.default_handler(&ExceptionContext::panicked(message, payload));
+        }
+        self.witness.take().map(|witness| witness.unseen).unwrap_or_default()
+    }
+
+    /// The tasks that are not at their end, and those that never came to it, if somebody asked.
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
+        let mut leftovers = match &*self.witness.borrow() {
+            Some(witness) => witness.cut_off.clone(),
+            None => Vec::new(),
+        };
+        leftovers.extend(
+            self.home
+                .live_tasks()
+                .iter()
+                .map(|task| Leftover { info: task.info(), is_detached: task.is_detached() }),
+        );
+        leftovers
+    }
+
+    /// What is there now is about to be dropped with the loop.
+    pub(super) fn note_cut_off(&self) {
+        if self.witness.borrow().is_none() {
+            return;
+        }
+        let leftovers = self.leftovers();
+        if let Some(witness) = &mut *self.witness.borrow_mut() {
+            witness.cut_off = leftovers;
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Being the running loop: who may, and what is undone afterwards.
 
-use std::time::Instant;
-
 use super::{Engine, Hold, Patience};
 use crate::current::{self, Entered};
 use crate::error::LoopError;
@@ -77,7 +75,7 @@ impl Engine {
             self.turn(patience).map_err(LoopError::Io)?;
             self.home.check_fork()?;
             self.let_escape()?;
-            if stopping.get() || self.watchdog.get().is_some_and(|at| Instant::now() >= at) {
+            if stopping.get() || self.is_overdue() {
                 return Ok(());
             }
         }

@@ -17,8 +17,8 @@ use crate::panic::caught;
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub(super) function: &'static str,
-    name: Option<String>,
-    debug: Option<bool>,
+    pub(super) name: Option<String>,
+    pub(super) debug: Option<bool>,
     builder: Builder,
     ctrl_c_cancels: bool,
     stack_size: Option<usize>,

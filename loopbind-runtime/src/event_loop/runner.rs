@@ -283,7 +283,8 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
             }
         }
         let born = engine.metrics().tasks_spawned - born_before;
-        if remaining.is_zero() || clock.last() >= deadline || born > MOST_BORN {
+        let over = remaining.is_zero() || clock.last() >= deadline || engine.is_overdue();
+        if over || born > MOST_BORN {
             return thrown;
         }
         // A stray `stop` does not cut the cleanup short.

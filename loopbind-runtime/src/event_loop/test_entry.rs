@@ -2,20 +2,39 @@
 
 #![allow(missing_docs)]
 
-use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::panic::Location;
-use std::rc::Rc;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::entry::{Setup, or_raise};
 use super::runner::Runner;
-use crate::engine::check_none_runs;
+use crate::engine::{Leftover, check_none_runs};
 use crate::error::LoopError;
-use crate::panic::caught;
+use crate::panic::{PanicPayload, caught, discard};
 
 /// Whether a test's output is a failure, for outputs of any type: `(&Outcome(&output)).__loopbind_failed()` finds
-/// the nearest of the two traits. Nobody else's trait has a method of that name.
+/// a method of the type's own, or else the nearest of the two traits. Nobody else's trait has a method of that
+/// name.
 pub struct Outcome<'a, T>(pub &'a T);
+
+/// A code fails by being another than that of success.
+impl Outcome<'_, ExitCode> {
+    pub fn __loopbind_failed(&self) -> bool {
+        is_failure(self.0)
+    }
+}
+
+impl<E> Outcome<'_, Result<ExitCode, E>> {
+    pub fn __loopbind_failed(&self) -> bool {
+        !self.0.as_ref().is_ok_and(|code| !is_failure(code))
+    }
+}
+
+/// By what they show: not every compiler this builds with compares them.
+fn is_failure(code: &ExitCode) -> bool {
+    format!("{code:?}") != format!("{:?}", ExitCode::SUCCESS)
+}
 
 /// A `Result` fails by being an `Err`.
 pub trait OutcomeOfResult {
@@ -46,10 +65,7 @@ pub fn run_test<F: Future>(
     failed: impl Fn(&F::Output) -> bool,
 ) -> F::Output {
     let place = Location::caller();
-    each_seed(&setup, &failed, |trial| {
-        let outcome = caught(|| trial.runner.run_from(async { make().await }, place));
-        trial.judge(outcome, &failed)
-    })
+    each_seed(&setup, &failed, |runner| runner.run_from(async { make().await }, place))
 }
 
 #[track_caller]
@@ -58,35 +74,67 @@ pub fn run_plain_test<T>(
     mut body: impl FnMut() -> T,
     failed: impl Fn(&T) -> bool,
 ) -> T {
-    each_seed(&setup, &failed, |trial| {
-        let outcome = caught(|| {
-            let _bound = trial.runner.event_loop().bind();
-            Ok(body())
-        });
-        trial.judge(outcome, &failed)
+    each_seed(&setup, &failed, |runner| {
+        let _bound = runner.event_loop().bind();
+        Ok(body())
     })
+}
+
+/// Whatever fails a test does so at its own place, and so is brought here as a value: what closures and
+/// methods throw would be said to come from this file.
+enum Failure {
+    Told(String),
+    Thrown(PanicPayload),
+}
+
+impl Failure {
+    #[track_caller]
+    fn raise(self) -> ! {
+        match self {
+            Failure::Told(text) => panic!("{text}"),
+            Failure::Thrown(payload) => payload.resume(),
+        }
+    }
+}
+
+impl From<LoopError> for Failure {
+    fn from(error: LoopError) -> Self {
+        Failure::Told(error.to_string())
+    }
 }
 
 #[track_caller]
 fn each_seed<T>(
     setup: &Setup,
     failed: &impl Fn(&T) -> bool,
-    mut run: impl FnMut(Trial<'_>) -> T,
+    mut run: impl FnMut(&Runner) -> Result<T, LoopError>,
 ) -> T {
     or_raise(check_none_runs());
-    let Some(seeds) = setup.seeds.clone() else { return run(Trial::new(setup, None)) };
+    let mut once = |seed| {
+        let trial = Trial::new(setup, seed)?;
+        let outcome = caught(|| run(&trial.runner));
+        trial.judge(outcome, failed)
+    };
+    let Some(seeds) = setup.seeds.clone() else {
+        match once(None) {
+            Ok(value) => return value,
+            Err(failure) => failure.raise(),
+        }
+    };
     assert!(!seeds.is_empty(), "#[loop_test]: the range of seeds is empty: nothing would run");
     let mut last = None;
     for seed in seeds {
-        match caught(|| run(Trial::new(setup, Some(seed)))) {
+        // Before anything can unwind: a value whose destructor panics then is the process's end.
+        drop(last.take());
+        match once(Some(seed)) {
             Ok(value) if failed(&value) => {
                 announce(setup, seed);
                 return value;
             }
             Ok(value) => last = Some(value),
-            Err(payload) => {
+            Err(failure) => {
                 announce(setup, seed);
-                payload.resume();
+                failure.raise();
             }
         }
     }
@@ -95,93 +143,110 @@ fn each_seed<T>(
 
 /// The line that runs this seed again. To the captured output, which a failing test shows.
 fn announce(setup: &Setup, seed: u64) {
-    let time = if setup.virtual_time { "virtual_time, " } else { "" };
+    let mut options = String::new();
+    if let Some(name) = &setup.name {
+        let _ = write!(options, "name = {name:?}, ");
+    }
+    if setup.debug == Some(true) {
+        options.push_str("debug, ");
+    }
+    if setup.virtual_time {
+        options.push_str("virtual_time, ");
+    }
+    if let Some(limit) = setup.timeout {
+        let _ = write!(options, "timeout = \"{}\", ", in_whole_units(limit));
+    }
     eprintln!(
-        "{} failed with seed {seed}; to run this order again: #[loop_test({time}seed = {seed})]",
+        "{} failed with seed {seed}; to run this order again: #[loop_test({options}seed = {seed})]",
         setup.function
     );
+}
+
+/// A time as the attribute reads it.
+fn in_whole_units(time: Duration) -> String {
+    let nanoseconds = time.as_nanos();
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let whole = units.into_iter().find(|(unit, _)| nanoseconds % unit == 0);
+    let (unit, name) = whole.unwrap_or((1, "ns"));
+    format!("{}{name}", nanoseconds / unit)
 }
 
 /// One run of a test.
 struct Trial<'a> {
     setup: &'a Setup,
     runner: Runner,
-    /// What went to the exception handler with a panic in it.
-    unseen: Rc<RefCell<Vec<String>>>,
-    deadline: Option<(Duration, Instant)>,
 }
 
 impl<'a> Trial<'a> {
-    #[track_caller]
-    fn new(setup: &'a Setup, seed: Option<u64>) -> Self {
+    fn new(setup: &'a Setup, seed: Option<u64>) -> Result<Self, LoopError> {
         let mut builder = setup.loop_builder();
         if let Some(seed) = seed {
             builder = builder.shuffle(seed);
         }
-        let runner = or_raise(Runner::with(builder));
-        let unseen = Rc::new(RefCell::new(Vec::new()));
-        let heard = Rc::clone(&unseen);
-        runner.event_loop().set_exception_handler(Some(Box::new(move |event_loop, context| {
-            if context.panic.is_some() {
-                heard.borrow_mut().push(context.to_string());
-            }
-            event_loop.default_exception_handler(context);
-        })));
-        let deadline =
-            setup.timeout.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
-        runner.event_loop().hold().watch(deadline.map(|(_, at)| at));
-        Trial { setup, runner, unseen, deadline }
+        let runner = Runner::with(builder)?;
+        let engine = runner.event_loop().hold();
+        engine.call_witness();
+        engine.watch(setup.timeout.and_then(|limit| Instant::now().checked_add(limit)));
+        Ok(Trial { setup, runner })
     }
 
-    /// Ends the loop, and says what is wrong with the test, worst first.
-    #[track_caller]
+    /// Ends the loop, within the test's limit, and says what is wrong with the test, worst first.
     fn judge<T>(
         self,
-        outcome: Result<Result<T, LoopError>, crate::PanicPayload>,
+        outcome: Result<Result<T, LoopError>, PanicPayload>,
         failed: &impl Fn(&T) -> bool,
-    ) -> T {
-        let home = &self.runner.event_loop().hold().home;
-        let left: Vec<String> = home
-            .live_tasks()
-            .iter()
-            .filter(|task| !task.is_detached())
-            .map(|task| format!("\n  {}", task.info()))
-            .collect();
-        let late = self.deadline.filter(|(_, at)| Instant::now() >= *at);
-        self.runner.event_loop().hold().watch(None);
-        let closed = caught(|| self.runner.close());
-        let value = match outcome {
-            Err(payload) => payload.resume(),
-            Ok(Err(LoopError::StoppedBeforeComplete)) if late.is_some() => {
-                let limit = late.map(|(limit, _)| limit).unwrap_or_default();
-                panic!("{} timed out after {limit:?}{}", self.setup.function, unfinished(&left));
-            }
-            Ok(outcome) => or_raise(outcome),
-        };
-        if let Err(payload) = closed {
-            payload.resume();
+    ) -> Result<T, Failure> {
+        let Trial { setup: Setup { function, timeout, .. }, runner } = self;
+        let event_loop = runner.event_loop().clone();
+        let engine = event_loop.hold();
+        let (left, was_late) = (engine.leftovers(), engine.is_overdue());
+        let closed = caught(|| runner.close());
+        let cut_off = engine.leftovers();
+        let (unseen, is_late) = (engine.take_unseen(), was_late || engine.is_overdue());
+
+        if let (Some(limit), true) = (timeout, is_late) {
+            let panicked = match &outcome {
+                Err(payload) => format!(
+                    "; it panicked: {}",
+                    payload.message().unwrap_or("(a payload that is not text)")
+                ),
+                Ok(_) => String::new(),
+            };
+            let unfinished = list(if was_late { &left } else { &cut_off });
+            let unfinished = if unfinished.is_empty() {
+                unfinished
+            } else {
+                format!("; unfinished tasks:{unfinished}")
+            };
+            discard((outcome, closed));
+            return Err(Failure::Told(format!(
+                "{function} timed out after {limit:?}{panicked}{unfinished}"
+            )));
         }
+        let value = outcome.map_err(Failure::Thrown)??;
         if failed(&value) {
-            return value;
+            discard(closed);
+            return Ok(value);
         }
-        assert!(
-            left.is_empty(),
-            "{} left tasks running{}\nawait, cancel or `detach()` them",
-            self.setup.function,
-            unfinished(&left)
-        );
-        let unseen = self.unseen.borrow();
-        assert!(
-            unseen.is_empty(),
-            "{}: panics that nobody saw:\n{}",
-            self.setup.function,
-            unseen.join("\n")
-        );
-        drop(unseen);
-        value
+        let leaked: Vec<_> = left.into_iter().filter(|task| !task.is_detached).collect();
+        let failure = match closed {
+            Err(payload) => Failure::Thrown(payload),
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) if !leaked.is_empty() => Failure::Told(format!(
+                "{function} left tasks running{}\nawait, cancel or `detach()` them",
+                list(&leaked)
+            )),
+            Ok(Ok(())) if !unseen.is_empty() => {
+                Failure::Told(format!("{function}: panics that nobody saw:\n{}", unseen.join("\n")))
+            }
+            Ok(Ok(())) => return Ok(value),
+        };
+        // Before anything unwinds: see above.
+        discard(value);
+        Err(failure)
     }
 }
 
-fn unfinished(left: &[String]) -> String {
-    if left.is_empty() { String::new() } else { format!("; unfinished tasks:{}", left.concat()) }
+fn list(tasks: &[Leftover]) -> String {
+    tasks.iter().map(|task| format!("\n  {}", task.info)).collect()
 }
