@@ -12,7 +12,7 @@ use loopbind::thread::{LoopThread, ThreadBuilder};
 use loopbind::{
     EventLoop, LoopError, get_bound_loop, get_event_loop, get_running_loop, spawn, task, yield_now,
 };
-use support::{Trace, on_drop, text_of};
+use support::{Bomb, Trace, in_child, on_drop, said, text_of};
 
 /// A body that listens, and says once that it does.
 fn listening(thread: ThreadBuilder) -> LoopThread<&'static str> {
@@ -300,4 +300,96 @@ fn threads_start_threads_each_with_its_own_loop() {
         ours != theirs
     });
     assert!(outer.unwrap().join().unwrap());
+}
+
+/// An outcome that nobody reads and that panics as it is dropped, a value or a panic's payload, is caught
+/// and said, whether the handle or the thread goes first.
+#[test]
+fn an_unread_outcome_that_panics_as_it_drops_is_caught_and_said() {
+    let test = "an_unread_outcome_that_panics_as_it_drops_is_caught_and_said";
+    let output = in_child(test, || {
+        let over = |thread: &LoopThread<Bomb>| {
+            while !thread.is_finished() {
+                thread::yield_now();
+            }
+        };
+        let thread = ThreadBuilder::new().spawn(|| async { Bomb("read by none") }).unwrap();
+        over(&thread);
+        drop(thread);
+        let thread = ThreadBuilder::new().spawn(|| async {
+            std::panic::panic_any(Bomb("thrown to none"));
+            #[allow(unreachable_code)]
+            Bomb("")
+        });
+        let thread = thread.unwrap();
+        over(&thread);
+        drop(thread);
+
+        for payload in [false, true] {
+            let (go, wait) = mpsc::channel::<()>();
+            let thread = ThreadBuilder::new().spawn(move || async move {
+                let _ = wait.recv();
+                match payload {
+                    false => Bomb("given to none"),
+                    true => std::panic::panic_any(Bomb("thrown away")),
+                }
+            });
+            let thread = thread.unwrap();
+            let (id, handle) = (thread.thread().id(), thread.handle().clone());
+            assert_ne!(id, thread::current().id());
+            drop(thread);
+            go.send(()).unwrap();
+            while !handle.is_closed() {
+                thread::yield_now();
+            }
+            // The loop is closed a little before the thread hands its outcome over.
+            thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+    let Some(output) = output else { return };
+    assert!(output.status.success(), "{}", said(&output));
+    let said = said(&output);
+    assert_eq!(
+        said.matches("exception in the destructor of a thread's output").count(),
+        2,
+        "{said}"
+    );
+    assert_eq!(said.matches("Thread exception was never retrieved").count(), 2, "{said}");
+    for text in ["read by none", "given to none"] {
+        assert!(said.contains(&format!("panic: {text}")), "{said}");
+    }
+}
+
+/// A thread that was stopped, and whose handle is dropped, ended as it was told: nothing to report.
+#[test]
+fn a_stopped_thread_that_nobody_joins_is_not_reported() {
+    let output = in_child("a_stopped_thread_that_nobody_joins_is_not_reported", || {
+        let thread = ThreadBuilder::new().spawn(pending::<()>).unwrap();
+        thread.stop();
+        while !thread.is_finished() {
+            thread::yield_now();
+        }
+        drop(thread);
+    });
+    let Some(output) = output else { return };
+    let said = said(&output);
+    assert!(output.status.success() && !said.contains("loopbind:"), "{said}");
+}
+
+/// What is joined is the very payload, and the thread is over by then, its destructors of thread-locals
+/// included.
+#[test]
+fn joined_then_the_thread_is_really_over() {
+    thread_local!(static LAST: std::cell::RefCell<Option<Box<dyn std::any::Any>>> = const { std::cell::RefCell::new(None) });
+    let trace = Trace::new();
+    let log = trace.clone();
+    let thread = ThreadBuilder::new().spawn(move || async move {
+        LAST.set(Some(Box::new(on_drop(move || {
+            thread::sleep(std::time::Duration::from_millis(20));
+            log.note("thread-local dropped");
+        }))));
+        "value"
+    });
+    assert_eq!(thread.unwrap().join().unwrap(), "value");
+    trace.assert(&["thread-local dropped"]);
 }

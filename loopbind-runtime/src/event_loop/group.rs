@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::LoopHandle;
 use super::thread::{LoopThread, ThreadBuilder};
 use crate::error::LoopError;
+use crate::panic::discard;
 use crate::sys;
 
 /// Threads with a loop each, one per core: made by [`per_core`].
@@ -57,7 +58,7 @@ where
             }
             Err(error) => {
                 group.stop();
-                drop(group.join());
+                group.join().into_iter().for_each(discard);
                 return Err(error);
             }
         }

@@ -11,12 +11,13 @@ use super::runner::Runner;
 use super::{Builder, EventLoop, LoopHandle};
 use crate::binding;
 use crate::error::LoopError;
-use crate::panic::{PanicPayload, caught};
-use crate::sync::{Sender, channel};
+use crate::panic::{PanicPayload, caught, discard};
+use crate::sync::{Receiver, Sender, channel};
 use crate::sys;
-use crate::task::{Birth, RemoteRef, TaskError};
+use crate::task::{Birth, ExceptionContext, RemoteRef, TaskError, report_to_stderr};
 
-/// A thread with a loop of its own, bound before `spawn` returns. Dropping it detaches the thread.
+/// A thread with a loop of its own, bound before `spawn` returns. Dropping it detaches the thread: its
+/// panic, if that is how it ends, goes to standard error.
 ///
 /// ```
 /// use loopbind::thread::ThreadBuilder;
@@ -28,7 +29,8 @@ use crate::task::{Birth, RemoteRef, TaskError};
 /// ```
 pub struct LoopThread<T = ()> {
     handle: LoopHandle,
-    thread: JoinHandle<T>,
+    thread: JoinHandle<()>,
+    outcome: Unread<T>,
     /// The body, where it is a task.
     body: Option<Arc<RemoteRef>>,
 }
@@ -112,7 +114,13 @@ impl<T> LoopThread<T> {
         if self.handle.is_inherited() {
             return Err(Box::new(LoopError::Forked));
         }
-        self.thread.join()
+        self.thread.join()?;
+        match self.outcome.receiver.wait() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(Ended::Panicked(payload))) => Err(payload.into_inner()),
+            Some(Err(Ended::Failed(error))) => Err(Box::new(error)),
+            None => unreachable!("a thread's outcome is there before its end, and is taken here"),
+        }
     }
 
     /// Whether the thread is over.
@@ -280,12 +288,10 @@ impl ThreadBuilder {
             };
             let body = home.spawn(body, Birth { name: None, place });
             match runner.run_and_close(body, place) {
-                Ok(Ok(value)) => value,
-                Ok(Err(TaskError::Panicked(payload))) => payload.resume(),
-                Ok(Err(_)) => {
-                    PanicPayload::new(Box::new(LoopError::StoppedBeforeComplete)).resume()
-                }
-                Err(error) => PanicPayload::new(Box::new(error)).resume(),
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(TaskError::Panicked(payload))) => Err(Ended::Panicked(payload)),
+                Ok(Err(_)) => Err(Ended::Failed(LoopError::StoppedBeforeComplete)),
+                Err(error) => Err(Ended::Failed(error)),
             }
         })
     }
@@ -303,15 +309,16 @@ impl ThreadBuilder {
                 caught(main)
             };
             // Nobody is there to take an error of the closing.
-            runner.close_behind(outcome).0
+            Ok(runner.close_behind(outcome).0)
         })
     }
 
     fn start<T: Send + 'static>(
         self,
-        body: impl FnOnce(Runner, Started) -> T + Send + 'static,
+        body: impl FnOnce(Runner, Started) -> Result<T, Ended> + Send + 'static,
     ) -> Result<LoopThread<T>, LoopError> {
         let (sender, receiver) = channel();
+        let (outcome, awaited) = channel();
         let mut thread = std::thread::Builder::new();
         if let Some(name) = &self.name {
             if name.contains('\0') {
@@ -325,16 +332,26 @@ impl ThreadBuilder {
         }
         let thread = thread.spawn(move || {
             match prepare(self.name, self.core, self.event_loop) {
-                Ok(runner) => body(runner, Started { sender: Some(sender) }),
+                Ok(runner) => {
+                    let started = Started { sender: Some(sender) };
+                    let ended = caught(|| body(runner, started))
+                        .unwrap_or_else(|payload| Err(Ended::Panicked(payload)));
+                    if let Err(unwanted) = outcome.settle(ended) {
+                        dismiss(unwanted);
+                    }
+                }
                 Err(error) => {
                     let _ = sender.settle(Err(error));
-                    // Nobody joins a thread that did not start.
-                    PanicPayload::new(Box::new(())).resume()
+                    // The user's, and not told of a thread that did not start.
+                    discard(body);
                 }
             }
         })?;
         match receiver.wait() {
-            Some(Ok((handle, body))) => Ok(LoopThread { handle, thread, body }),
+            Some(Ok((handle, body))) => {
+                let outcome = Unread { receiver: awaited, handle: handle.clone() };
+                Ok(LoopThread { handle, thread, outcome, body })
+            }
             Some(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
@@ -359,6 +376,44 @@ fn prepare(
     // Bound for the thread's whole life, under whatever frames its runs put on top.
     binding::bind(binding::Slot::Bound(runner.event_loop().hold().clone()))?;
     Ok(runner)
+}
+
+/// Why a body has no value.
+enum Ended {
+    Panicked(PanicPayload),
+    /// It was stopped, for one.
+    Failed(LoopError),
+}
+
+/// What a body came to, until somebody reads it. Not in std's own slot: that one ends the process
+/// where an outcome that nobody reads panics as it is dropped.
+struct Unread<T> {
+    receiver: Receiver<Result<T, Ended>>,
+    handle: LoopHandle,
+}
+
+impl<T> Drop for Unread<T> {
+    fn drop(&mut self) {
+        // In a forked child the outcome is the parent's.
+        if self.handle.is_inherited() {
+            return;
+        }
+        if let Some(unread) = self.receiver.abandon() {
+            dismiss(unread);
+        }
+    }
+}
+
+/// Drops an outcome that nobody reads, and says what somebody should have heard of.
+fn dismiss<T>(outcome: Result<T, Ended>) {
+    let (message, payload) = match outcome {
+        Err(Ended::Panicked(payload)) => ("Thread exception was never retrieved", payload),
+        other => match caught(move || drop(other)) {
+            Ok(()) => return,
+            Err(payload) => ("exception in the destructor of a thread's output", payload),
+        },
+    };
+    report_to_stderr(&ExceptionContext::panicked(message, payload));
 }
 
 type News = Result<(LoopHandle, Option<Arc<RemoteRef>>), LoopError>;
