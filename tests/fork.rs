@@ -298,16 +298,18 @@ mod cases {
             ];
             assert_eq!(panics, [FORKED; 6]);
             trace.assert(&["given dropped"; 4]);
+            assert_eq!(panic_of(|| parents.bind()), FORKED);
             parents.stop();
+            assert_eq!(parents.next_deadline(), None, "stopping it is nothing");
             assert!(!parents.is_running());
             assert_eq!(parents.name(), Some("parent"));
             assert!(format!("{parents:?}").contains("running: false"));
 
-            let guard = parents.bind();
+            set_event_loop(Some(&parents));
             assert_eq!(get_event_loop().unwrap(), parents);
             assert!(is_forked(get_event_loop().unwrap().run_forever()));
-            drop(guard);
-            assert_ne!(get_event_loop().unwrap(), parents);
+            set_event_loop(None);
+            assert_eq!(get_bound_loop(), None);
         });
         assert_eq!(parents.run_until_complete(async { 1 }).unwrap(), 1);
     }
@@ -345,7 +347,7 @@ mod cases {
             assert!(matches!(timed, TaskError::Forked), "{timed:?}");
             let awaited = run(awaited).unwrap().unwrap_err();
             assert!(matches!(awaited, TaskError::Forked), "{awaited:?}");
-            cancelled.cancel();
+            assert!(!cancelled.cancel());
             drop(cancelled);
             let work = work.take().unwrap();
             let unbrought = run(work).unwrap().unwrap_err();
@@ -381,6 +383,8 @@ mod cases {
             });
             drop(waker);
             assert!(!task.is_finished() && task.try_result().is_none());
+            assert!(!task.cancel() && !task.abort());
+            assert_eq!(task.info().state, loopbind::TaskState::Waiting, "it is left alone");
             let awaited = run(async { (&mut task).await }).unwrap();
             assert!(matches!(awaited, Err(TaskError::Forked)), "{awaited:?}");
             let by_hand = pin!(&mut task).poll(&mut Context::from_waker(Waker::noop()));

@@ -150,7 +150,7 @@ impl EventLoop {
     ///
     /// # Panics
     /// With [`LoopError::ThreadExiting`]'s text in a destructor of a thread-local that runs after
-    /// the loop's own were torn down.
+    /// the loop's own were torn down, and with [`LoopError::Forked`]'s in a forked child.
     ///
     /// ```
     /// use loopbind::{EventLoop, get_bound_loop};
@@ -166,7 +166,7 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn bind(&self) -> Bound {
-        match binding::push(self.hold.clone()) {
+        match self.hold.home.check_fork().and_then(|()| binding::push(self.hold.clone())) {
             Ok(bound) => bound,
             Err(error) => error.raise(),
         }

@@ -169,7 +169,8 @@ impl LoopHandle {
     }
 
     /// Stops the loop, behind what was posted before, and wakes it for that; before a run, it makes
-    /// that one as short as `EventLoop::stop` would. On a closed loop it does nothing. RUN-35.
+    /// that one as short as `EventLoop::stop` would. On a closed loop, and in a forked child, it does
+    /// nothing. RUN-35.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -342,7 +343,8 @@ impl<T> RemoteTask<T> {
     }
 
     /// Asks the task to end, as `Task::cancel` does, and wakes its loop for that; true if it was not
-    /// over. A task that has not begun never begins. THR-11.
+    /// over. A task that has not begun never begins. In a forked child, where the task is not, it does
+    /// nothing, and is false. THR-11.
     ///
     /// ```
     /// use loopbind::{task::cancelled, thread::ThreadBuilder};
@@ -356,7 +358,7 @@ impl<T> RemoteTask<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn cancel(&self) -> bool {
-        if self.is_finished() {
+        if self.is_finished() || self.home.is_inherited() {
             return false;
         }
         self.task.cancel();

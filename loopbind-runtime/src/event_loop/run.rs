@@ -103,7 +103,8 @@ impl EventLoop {
     }
 
     /// Ends the current run after this iteration; what is in the batch still runs. Before a run it
-    /// makes that one exactly one iteration long. Several calls equal one. RUN-16, RUN-17, RUN-18.
+    /// makes that one exactly one iteration long. Several calls equal one. RUN-16, RUN-17, RUN-18. On a
+    /// loop that will not run again, a closed one or the parent's in a forked child, it does nothing.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -118,6 +119,9 @@ impl EventLoop {
     /// ```
     pub fn stop(&self) {
         let home = &self.hold().home;
+        if home.is_inherited() {
+            return;
+        }
         home.local().stopping.set(true);
         // A host that sleeps for this loop has something to hear of.
         home.take_in();

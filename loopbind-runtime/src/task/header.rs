@@ -179,7 +179,7 @@ impl TaskRef {
         self.head().next.get()
     }
 
-    /// Asks the task to end; true if it was not done.
+    /// Asks the task to end; true if it was not done. In a forked child it is the parent's: left alone.
     pub(crate) fn cancel(&self) -> bool {
         self.end(state::CANCEL)
     }
@@ -199,7 +199,7 @@ impl TaskRef {
 
     fn end(&self, bits: State) -> bool {
         let head = self.head();
-        if head.has(state::DONE) {
+        if head.has(state::DONE) || head.home.is_inherited() {
             return false;
         }
         head.set(bits);

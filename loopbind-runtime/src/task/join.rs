@@ -63,7 +63,8 @@ impl<T> Task<T> {
     ///
     /// Nothing is dropped inside this call: the future is dropped in the task's own next turn. A
     /// task that has not begun never begins. A task that holds a polled, living
-    /// [`cancelled()`](super::cancelled()) is told instead, and ends by itself. CAN-01, CAN-02.
+    /// [`cancelled()`](super::cancelled()) is told instead, and ends by itself. In a forked child the
+    /// task is the parent's: nothing happens, and it is false. CAN-01, CAN-02.
     ///
     /// ```
     /// use loopbind::{run, spawn};
@@ -81,7 +82,7 @@ impl<T> Task<T> {
     }
 
     /// Asks the task to end, as [`cancel`](Task::cancel) does, but gives it no say; true if it was not
-    /// done yet.
+    /// done yet. In a forked child it does nothing, and is false.
     ///
     /// ```
     /// use loopbind::{run, spawn, task::cancelled, yield_now};
