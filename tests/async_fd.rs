@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::join;
-use futures::{AsyncReadExt, AsyncWriteExt, poll};
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, poll};
 use loopbind::{Async, EventLoop, Watch, run, spawn, yield_now};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify;
@@ -215,6 +215,29 @@ fn polled_on_two_loops() {
     assert_eq!(one.run_until_complete(waiting).unwrap().unwrap().unwrap(), 1);
     two.call_soon(move || right.write_all(b"y").unwrap());
     assert_eq!(two.run_until_complete(read(&two)).unwrap().unwrap().unwrap(), 1);
+}
+
+/// A waker of another library's says nothing when its owner gives up: it is taken for somebody who
+/// waits, until the loop it waited on hears of the descriptor.
+#[test]
+fn given_up_by_a_stranger_then_heard_of_then_moved() {
+    let (left, mut right) = UnixStream::pair().unwrap();
+    let (one, two) = (EventLoop::new().unwrap(), EventLoop::new().unwrap());
+    let mut left = Async::new(left).unwrap();
+    let mut byte = [0; 1];
+    one.run_until_complete(async {
+        let waker = futures::task::noop_waker();
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(left.read(&mut byte).poll_unpin(&mut cx).is_pending());
+    })
+    .unwrap();
+    two.run_until_complete(left.read(&mut byte)).unwrap().unwrap_err();
+    right.write_all(b"x").unwrap();
+    turn(&one);
+    // There is something: read without waiting. Then there is not: it moves.
+    assert_eq!(two.run_until_complete(left.read(&mut byte)).unwrap().unwrap(), 1);
+    two.call_soon(move || right.write_all(b"y").unwrap());
+    assert_eq!(two.run_until_complete(left.read(&mut byte)).unwrap().unwrap(), 1);
 }
 
 /// Outside of runs what need not wait works, and what would have to is an error.
