@@ -15,8 +15,6 @@ use futures::task::LocalSpawnExt;
 use loopbind::{EventLoop, Host, LoopError, get_running_loop, sleep, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use support::in_good_child;
-
 mod support;
 
 /// What a host with `poll(2)` does until `done`: sleep for the loop's descriptor or its deadline, then
@@ -223,8 +221,9 @@ fn a_lent_descriptor_lives_as_long_as_a_value_of_its_loop() {
 /// Loops that watch loops, as deep as the system lets them: what would watch the last cannot, and the
 /// drive says so.
 #[test]
+#[cfg(target_os = "linux")]
 fn driven_where_it_cannot_be_watched() {
-    in_good_child("driven_where_it_cannot_be_watched", || {
+    support::in_good_child("driven_where_it_cannot_be_watched", || {
         let mut deepest = EventLoop::new().unwrap();
         let mut watches = Vec::new();
         let refused = loop {
@@ -249,7 +248,7 @@ fn driven_where_it_cannot_be_watched() {
 #[cfg(target_os = "linux")]
 fn an_inherited_drive_is_dropped_and_the_watcher_sleeps_on() {
     const FORKS: u64 = 20;
-    in_good_child("an_inherited_drive_is_dropped_and_the_watcher_sleeps_on", || {
+    support::in_good_child("an_inherited_drive_is_dropped_and_the_watcher_sleeps_on", || {
         let event_loop = EventLoop::new().unwrap();
         let (woken, wakes) = mpsc::channel();
         let waker = futures::task::waker(Arc::new(Tell(woken)));
@@ -284,8 +283,10 @@ fn an_inherited_drive_is_dropped_and_the_watcher_sleeps_on() {
     });
 }
 
+#[cfg(target_os = "linux")]
 struct Tell(mpsc::Sender<()>);
 
+#[cfg(target_os = "linux")]
 impl futures::task::ArcWake for Tell {
     fn wake_by_ref(tell: &Arc<Self>) {
         let _ = tell.0.send(());
@@ -293,6 +294,7 @@ impl futures::task::ArcWake for Tell {
 }
 
 /// How often the thread that watches driven loops has gone to sleep.
+#[cfg(target_os = "linux")]
 fn watchers_sleeps() -> u64 {
     for entry in std::fs::read_dir("/proc/self/task").unwrap() {
         let path = entry.unwrap().path();

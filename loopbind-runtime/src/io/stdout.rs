@@ -9,7 +9,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
@@ -146,7 +146,8 @@ impl Stream {
 
     /// `None`: nothing waits, and whoever comes next begins a job.
     fn next(&self) -> Option<Chunk> {
-        let mut queue = self.queue().ok()?;
+        // Without asking about forks: whoever began the job had the lock, in this process.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let next = queue.chunks.pop_front();
         queue.writing = next.is_some();
         next
