@@ -2,11 +2,12 @@
 
 use crate::arguments::{self, Argument};
 use crate::expand::starting_at;
-use crate::model::{self, Attribute, Model, Place};
+use crate::lints;
+use crate::model::{self, Attribute, Model, Place, is_unit};
 use crate::options::{Known, Value};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericParam, ReturnType, Signature, Type, Visibility};
+use syn::{GenericParam, ReturnType, Signature, Type};
 
 /// The user's function, kept as it is inside ours, and the call that runs it.
 pub(crate) fn around_function(
@@ -51,35 +52,11 @@ pub(crate) fn around_function(
     let prepared = arguments.iter().map(|argument| argument.prepared(model));
     let alias = alias(model);
     let package = arguments::package(model, arguments);
-    let silenced = silenced_inside(model);
+    let lifetimes = lints::lifetimes(model, body.stream());
+    let effect = lints::effect(model);
+    let silenced = lints::silenced_inside(model);
     let run = run(model, quote_spanned!(Span::mixed_site()=> move || { #call }));
-    braced(body, quote!(#silenced #function #alias #package #(#prepared)* #run))
-}
-
-/// Lints that spare what a library exports: the outer function may be that, and they look at it; the inner one never is.
-fn silenced_inside(model: &Model) -> TokenStream {
-    if matches!(model.function.visibility, Visibility::Inherited) {
-        return TokenStream::new();
-    }
-    quote_spanned! {Span::mixed_site()=>
-        #[allow(
-            clippy::borrowed_box,
-            clippy::box_collection,
-            clippy::fn_params_excessive_bools,
-            clippy::large_types_passed_by_value,
-            clippy::linkedlist,
-            clippy::needless_pass_by_ref_mut,
-            clippy::option_option,
-            clippy::owned_cow,
-            clippy::rc_buffer,
-            clippy::rc_mutex,
-            clippy::redundant_allocation,
-            clippy::ref_option,
-            clippy::unnecessary_box_returns,
-            clippy::unnecessary_wraps,
-            clippy::vec_box,
-        )]
-    }
+    braced(body, quote!(#silenced #function #alias #package #lifetimes #effect #(#prepared)* #run))
 }
 
 /// The user's tokens in a closure that has the type of the function, and sees its `self` and `Self`.
@@ -90,17 +67,12 @@ pub(crate) fn around_closure(
 ) -> TokenStream {
     let signature = &model.function.signature;
     let (inner_attributes, statements) = split_inner_attributes(body);
-    let returned = match &signature.output {
-        ReturnType::Default => Some(quote_spanned!(Span::mixed_site()=> ())),
-        ReturnType::Type(_, ty) if is_nameable(ty) => Some(ty.to_token_stream()),
-        ReturnType::Type(..) => None,
-    };
-    let (arrow, of_type) = match &returned {
-        Some(ty) => (
-            quote_spanned!(Span::mixed_site()=> -> #ty),
-            quote_spanned!(Span::mixed_site()=> : #ty),
-        ),
-        None => (TokenStream::new(), TokenStream::new()),
+    let arrow = match &signature.output {
+        ReturnType::Type(_, ty) if !is_nameable(ty) => None,
+        ReturnType::Type(_, ty) if !is_unit(ty) => {
+            Some(quote_spanned!(Span::mixed_site()=> -> #ty))
+        }
+        _ => Some(quote_spanned!(Span::mixed_site()=> -> ())),
     };
     // Taken whole, so that the part the body does not mention is dropped with the rest.
     let receiver = signature.receiver().map(|receiver| {
@@ -108,16 +80,9 @@ pub(crate) fn around_closure(
         quote_spanned!(Span::mixed_site()=> let _ = &#this;)
     });
     let bound = arguments.iter().map(|argument| argument.bound(model));
-    let result = if matches!(&signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
-    {
-        // What never comes needs no name, and could not be given this type.
-        statements.into_token_stream()
-    } else {
-        quote_spanned! {Span::mixed_site()=>
-            let __loopbind_result #of_type = #statements;
-            __loopbind_result
-        }
-    };
+    // An arm, as the body of a function, is a scope of its own: what its last expression borrows is dropped before the arguments are.
+    // Nothing follows it, and so nothing is out of reach if it does not end.
+    let result = quote_spanned!(Span::mixed_site()=> match () { () => #statements });
     let content = quote_spanned!(Span::mixed_site()=> #receiver #(#bound)* #result);
     // A receiver that cannot move to another thread is said where it stands: all else in the closure can.
     let (first, last) =
@@ -126,9 +91,9 @@ pub(crate) fn around_closure(
         });
     let head = quote_spanned!(first=> move ||);
     let content = quote_spanned!(last=> { #content });
-    let closure = match (returned, signature.asyncness) {
-        (Some(_), None) | (None, None) => quote!(#head #arrow #content),
-        (Some(_), Some(_)) => {
+    let closure = match (arrow, signature.asyncness) {
+        (arrow, None) => quote!(#head #arrow #content),
+        (Some(arrow), Some(_)) => {
             let asyncness = Ident::new("async", first);
             quote!(#asyncness #head #arrow #content)
         }
@@ -137,8 +102,9 @@ pub(crate) fn around_closure(
     let prepared = arguments.iter().map(|argument| argument.prepared(model));
     let alias = alias(model);
     let package = arguments::package(model, arguments);
+    let effect = lints::effect(model);
     let run = run(model, closure);
-    braced(body, quote!(#inner_attributes #alias #package #(#prepared)* #run))
+    braced(body, quote!(#inner_attributes #alias #package #effect #(#prepared)* #run))
 }
 
 /// A short name for what this crate has in the runtime: if the path of `crate = path` is wrong, that is one error.

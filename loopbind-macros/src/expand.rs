@@ -7,7 +7,7 @@ use crate::arguments::{self, Argument};
 use crate::errors::Errors;
 use crate::model::{Attribute, Form, Model, Place};
 use crate::parse::{self, Body};
-use crate::{body, options};
+use crate::{body, lints, options};
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ReturnType, Signature, Type, Visibility};
@@ -46,18 +46,8 @@ fn outer(model: &Model) -> TokenStream {
         (Body::Block(body), Form::InnerFunction) => body::around_function(model, body, &arguments),
         (Body::Block(body), Form::Closure) => body::around_closure(model, body, &arguments),
     };
-    let silenced = silenced_outside(model);
-    quote!(#silenced #(#attributes)* #test #visibility #head #braces)
-}
-
-/// Lints that fire on a plain `fn`, as the outer one is, and not on an `async fn`, as the user's is.
-fn silenced_outside(model: &Model) -> TokenStream {
-    if model.function.signature.asyncness.is_none() {
-        return TokenStream::new();
-    }
-    quote_spanned! {Span::mixed_site()=>
-        #[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
-    }
+    let silenced = lints::silenced_outside(model);
+    quote!(#(#attributes)* #silenced #test #visibility #head #braces)
 }
 
 fn test_attribute(model: &Model) -> TokenStream {
@@ -101,7 +91,7 @@ fn head(model: &Model, arguments: &[Argument<'_>]) -> TokenStream {
 fn output(model: &Model) -> TokenStream {
     let signature = &model.function.signature;
     if model.place == Place::CallingThread {
-        return signature.output.to_token_stream();
+        return lints::output(model).to_token_stream();
     }
     let (home, ours) = (&model.home, Span::mixed_site());
     // It ends where the written one ends, as the span of the whole signature does.

@@ -3,7 +3,7 @@
 //! Use them through the crate `loopbind`, which re-exports them; their expansions call into it.
 //!
 //! The way of an input through this crate: `parse` (a function) and `options` with `values` (what is in the parentheses), `model` (both,
-//! checked against each other, with `nested` for runs inside runs), `expand` with `arguments` and `body` (the function that replaces it). Mistakes
+//! checked against each other, with `nested` for runs inside runs), `expand` with `arguments`, `body` and `lints` (the function that replaces it). Mistakes
 //! gather in `errors`, and are told all at once.
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod arguments;
 mod body;
 mod errors;
 mod expand;
+mod lints;
 mod model;
 mod nested;
 mod options;

@@ -270,6 +270,11 @@ fn opens_item(word: &Ident) -> bool {
     ["impl", "trait", "struct", "enum"].iter().any(|keyword| word == keyword)
 }
 
+/// Whether it is `()`, which need not be written.
+pub(crate) fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
 /// The name as it was spoken: `type` for `r#type`.
 pub(crate) fn plain_name(signature: &Signature) -> String {
     let written = signature.ident.to_string();

@@ -79,10 +79,17 @@ fn end_of_closure(trees: &[TokenTree], start: usize) -> usize {
             index += 1;
         }
     }
-    while index < trees.len()
-        && !is_punctuation(&trees[index], ',')
-        && !is_punctuation(&trees[index], ';')
-    {
+    // Within `::<..>`, a comma stands between two types.
+    let mut depth = 0_usize;
+    while let Some(tree) = trees.get(index) {
+        let follows = |mark| index >= 1 && is_punctuation(&trees[index - 1], mark);
+        if is_punctuation(tree, '<') && (depth > 0 || follows(':')) {
+            depth += 1;
+        } else if is_punctuation(tree, '>') && !follows('-') {
+            depth = depth.saturating_sub(1);
+        } else if is_punctuation(tree, ';') || depth == 0 && is_punctuation(tree, ',') {
+            break;
+        }
         index += 1;
     }
     index
@@ -132,6 +139,8 @@ mod tests {
         assert_eq!(found("run(a || b, x.run_forever())"), 1);
         assert_eq!(found("if !(x.run_forever()).is_ok() {}"), 1);
         assert_eq!(found("call(|| 1, x.run_forever())"), 1);
+        assert_eq!(found("call(|| a::<u8, Vec<u8>>() < 1, x.run_forever())"), 1);
+        assert_eq!(found("call(|| a < b, x.run_forever())"), 1);
         assert_eq!(found("f(x?) | y.run_forever()"), 1);
         assert_eq!(found("assert!(true); x.run_forever()"), 1);
         assert_eq!(found("get!().run_forever()"), 1);
@@ -142,6 +151,7 @@ mod tests {
         assert_eq!(found("thread::spawn(move || x.run_forever());"), 0);
         assert_eq!(found("let f = |x: L| x.run_forever(); f(y);"), 0);
         assert_eq!(found("call(|a, b| a.run_forever())"), 0);
+        assert_eq!(found("let f = |x: L| conv::<u8, fn() -> u8, u8>(x, 1).run_forever();"), 0);
         assert_eq!(found("if early { x.run_forever() }"), 0);
         assert_eq!(found("fn inner(x: L) { x.run_forever() }"), 0);
         assert_eq!(found("assert!(x.run_forever().is_err());"), 0);

@@ -201,7 +201,11 @@ fn option(
     } else {
         seen.push(known);
     }
-    let value = value(known, &key, input, errors)?;
+    let value = match value(known, &key, input, errors) {
+        // What its value would be is clear, and without it the function would return another type.
+        None if known == Known::Spawn => Value::Nothing,
+        value => value?,
+    };
     (!twice).then_some(Given { known, span: key.span(), value })
 }
 

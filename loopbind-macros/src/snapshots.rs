@@ -175,6 +175,16 @@ fn a_wrong_option_leaves_the_function() {
 }
 
 #[test]
+fn a_value_of_spawn_leaves_the_thread() {
+    snapshot(
+        "error_in_spawn",
+        Attribute::Thread,
+        "spawn = true",
+        "pub async fn worker() -> u32 {\n    1\n}",
+    );
+}
+
+#[test]
 fn a_wrong_signature_leaves_its_name() {
     snapshot(
         "error_in_signature",

@@ -8,7 +8,7 @@ mod built;
 mod programs;
 
 use built::{Built, Compiler, place};
-use programs::{LINTED, OTHER, Program, WRONG};
+use programs::{DIVERGING, LINTED, OTHER, Program, SPARED, WRONG};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,6 +82,54 @@ fn clippy_says_the_same() {
         all_alike(Compiler::CLIPPY, LINTED, "#[loopbind::loop_main]");
     } else {
         println!("clippy is not installed: nothing was compared");
+    }
+}
+
+/// The first line of each message, and where it is.
+fn headlines(said: &str) -> Vec<String> {
+    let lines: Vec<&str> = said.lines().collect();
+    lines
+        .windows(2)
+        .filter(|pair| pair[1].trim_start().starts_with("--> "))
+        .map(|pair| pair.concat())
+        .collect()
+}
+
+#[test]
+fn clippy_says_no_more_of_what_it_spares() {
+    if !Compiler::CLIPPY.is_there() {
+        println!("clippy is not installed: nothing was compared");
+        return;
+    }
+    let (built, place) = (Built::find(), place("spared"));
+    let mut more = Vec::new();
+    for Program { name, text, .. } in SPARED {
+        for attribute in ["#[loopbind::loop_main]", "#[loopbind::loop_thread]"] {
+            let place = place.join(name);
+            let plain = text.replace(HERE, NOTHING).replace("#[loopbind::loop_thread]", NOTHING);
+            let plain = headlines(&built.compile(Compiler::CLIPPY, &place, &plain));
+            let text = text.replace(HERE, attribute);
+            let said = headlines(&built.compile(Compiler::CLIPPY, &place, &text));
+            more.extend(said.into_iter().filter(|line| !plain.contains(line)));
+        }
+    }
+    assert!(more.is_empty(), "only under the attributes:\n{}", more.join("\n"));
+}
+
+#[test]
+fn a_method_that_does_not_end_is_nothing_to_warn_of() {
+    let methods: String = DIVERGING
+        .iter()
+        .map(|(name, rest)| {
+            format!("#[loopbind::loop_thread]\npub async fn {name}(&self) {rest}\n")
+        })
+        .collect();
+    let text = format!("#![deny(warnings)]\npub struct S(pub u8);\nimpl S {{\n{methods}}}\n");
+    let (built, place) = (Built::find(), place("diverging"));
+    assert_eq!(built.compile(Compiler::RUSTC, &place, &text), "");
+    if Compiler::CLIPPY.is_there() {
+        let said = built.compile(Compiler::CLIPPY, &place, &text);
+        assert!(!said.contains("diverges"), "{said}");
     }
 }
 

@@ -287,6 +287,75 @@ pub async fn g() {
     ),
 ];
 
+/// Methods that do not come to their end, or only by `return`: about none of them is there anything to say.
+pub(crate) const DIVERGING: &[(&str, &str)] = &[
+    ("unwritten", "-> u8 { todo!() }"),
+    ("unwritten_after_await", "-> u8 { std::future::ready(()).await; unimplemented!() }"),
+    ("endless", "-> ! { loop { std::thread::park() } }"),
+    ("exit_of_never", "-> ! { std::process::exit(1) }"),
+    ("panics", "-> Result<u8, String> { panic!(\"never\"); }"),
+    ("exits", "{ std::process::exit(self.0.into()) }"),
+    ("fails", "-> Result<u8, String> { return Err(String::new()); }"),
+    ("returns_from_loop", "{ loop { if self.0 == 1 { return; } } }"),
+    ("returns_either", "-> u8 { if self.0 == 1 { return 1; } else { return 2; } }"),
+    ("opaque", "-> impl Sized + use<> { if self.0 == 1 { return 1; } else { return 2; } }"),
+];
+
+/// Programs about whose `async fn` clippy spares what it would say of a plain one.
+pub(crate) const SPARED: &[Program] = &[
+    program("unit_error", "", "#[HERE]\npub async fn f() -> Result<u8, ()> { std::future::ready(Ok(1)).await }"),
+    program(
+        "large_error",
+        "",
+        "#[HERE]\npub async fn f() -> Result<u8, [u8; 200]> { std::future::ready(Ok(1)).await }\n#[HERE]\nasync fn g() -> Result<u8, [u8; 200]> { std::future::ready(Ok(1)).await }\npub fn h() { let _ = g; }",
+    ),
+    program(
+        "alias_of_result",
+        "",
+        "pub type Done = Result<u8, [u8; 200]>;\n#[HERE]\npub async fn f() -> Done { std::future::ready(Ok(1)).await }",
+    ),
+    program(
+        "methods",
+        "",
+        "pub struct S(pub u8);
+impl S {
+    #[loopbind::loop_thread]
+    pub async fn next(&mut self) -> Option<u8> { std::future::ready(Some(1)).await }
+    #[loopbind::loop_thread]
+    pub async fn into_other(self) -> Self { std::future::ready(self).await }
+    #[loopbind::loop_thread]
+    pub async fn ready(&self) -> std::future::Ready<u8> { std::future::ready(()).await; std::future::ready(self.0) }
+    #[loopbind::loop_thread]
+    async fn private(&self, a: &u8) -> Box<u8> { std::future::ready(Box::new(self.0 + a)).await }
+    #[HERE]
+    pub async fn new() -> Self { let made = std::future::ready(Self(1)).await; let _ = Self::private; made }
+    #[HERE]
+    pub async fn from_str(a: &str) -> Self { std::future::ready(Self(u8::from(a.is_empty()))).await }
+}",
+    ),
+    program("unit", "", "#[HERE]\npub async fn f() -> () { std::future::ready(()).await }\n#[HERE]\n#[must_use]\npub async fn g() { std::future::ready(()).await }"),
+    program(
+        "lifetime_in_the_body",
+        "",
+        "#![warn(single_use_lifetimes)]\n#[HERE]\npub async fn f<'l, 's>(a: &'l str, b: &'s str) -> &'l str { let _: &'s str = b; std::future::ready(a).await }\n#[HERE]\npub fn g<'l, 's>(a: &'l str, b: &'s str) -> &'l str { let _: &'s str = b; a }",
+    ),
+    program(
+        "level_of_the_function",
+        "",
+        "#[HERE]\n#[warn(clippy::pedantic)]\npub async fn f(a: &u8) -> u8 { std::future::ready(*a).await }",
+    ),
+    program(
+        "forbidden",
+        "",
+        "#![forbid(warnings, clippy::all, clippy::pedantic)]\n#[HERE]\npub async fn f(a: u8, b: String) -> u8 { std::future::ready(a).await + u8::from(b.is_empty()) }\n#[HERE]\npub async fn g() -> Option<u8> { std::future::ready(None).await }",
+    ),
+    program(
+        "forbidden_by_name",
+        "",
+        "#![forbid(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref, clippy::vec_box, clippy::fn_params_excessive_bools)]\n#[HERE]\npub async fn f(a: u8) -> Vec<u8> { std::future::ready(vec![a]).await }",
+    ),
+];
+
 /// Attribute macros as other crates have them: one that leaves a trace, and one that makes a test for each case.
 pub(crate) const OTHER: &str = r##"
 extern crate proc_macro;

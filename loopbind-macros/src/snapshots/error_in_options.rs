@@ -8,7 +8,6 @@
 ::core::compile_error! {
     "`name` takes a string: write `name = \"ui\"`"
 }
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
 fn main() {
     async fn __loopbind_body() {
         work().await;

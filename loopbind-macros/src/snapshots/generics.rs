@@ -8,7 +8,7 @@
 //! }
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+#[allow(clippy::needless_lifetimes, clippy::trivially_copy_pass_by_ref)]
 fn first<'a, T: Clone, const N: usize>(
     values: &'a [T; N],
     label: impl Display,
@@ -18,6 +18,7 @@ fn first<'a, T: Clone, const N: usize>(
 where
     T: Debug,
 {
+    #[allow(clippy::needless_pass_by_ref_mut)]
     async fn __loopbind_body<'a, T: Clone, const N: usize>(
         values: &'a [T; N],
         mut label: impl Display,

@@ -5,7 +5,6 @@
 //! }
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
 fn main() {
     async fn __loopbind_body() {
         work().await;

@@ -7,10 +7,17 @@
 //! }
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+#[allow(
+    clippy::result_large_err,
+    clippy::missing_errors_doc,
+    clippy::return_self_not_must_use,
+    clippy::trivially_copy_pass_by_ref
+)]
 fn work(&mut self, count: u32, __loopbind_argument_1: (u8, u8)) -> Result<Self, Error> {
     #![allow(unused)]
     use ::loopbind::__private as __loopbind;
+    const __LOOPBIND_EFFECT: [(); 0] = [];
+    let _: &mut [(); 0] = &mut __LOOPBIND_EFFECT;
     __loopbind::run_thread(
         __loopbind::Setup::new("work"),
         async move || -> Result<Self, Error> {
@@ -18,11 +25,12 @@ fn work(&mut self, count: u32, __loopbind_argument_1: (u8, u8)) -> Result<Self, 
             let count = count;
             let __loopbind_argument_1 = __loopbind_argument_1;
             let (a, _) = __loopbind_argument_1;
-            let __loopbind_result: Result<Self, Error> = {
-                self.count += count;
-                todo!()
-            };
-            __loopbind_result
+            match () {
+                () => {
+                    self.count += count;
+                    todo!()
+                }
+            }
         },
     )
 }

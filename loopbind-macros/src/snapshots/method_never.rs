@@ -11,7 +11,9 @@ fn work(self) -> ! {
         __loopbind::Setup::new("work"),
         move || -> ! {
             let _ = &self;
-            { loop {} }
+            match () {
+                () => loop {}
+            }
         },
     )
 }

@@ -3,7 +3,6 @@
 //! async fn start(#[cfg(unix)] socket: u32, #[cfg(windows)] pipe: u32, #[allow(unused)] always: u32) {}
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
 fn start(#[cfg(unix)] socket: u32, #[cfg(windows)] pipe: u32, always: u32) {
     async fn __loopbind_body(
         #[cfg(unix)]

@@ -6,8 +6,8 @@
 //! }
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
 #[should_panic]
+#[allow(clippy::result_large_err)]
 #[::loopbind::__private::core::prelude::v1::test]
 fn check() -> Result<(), Error> {
     async fn __loopbind_body() -> Result<(), Error> {

@@ -3,7 +3,6 @@
 //! async fn check(case: Case, _: u32) {}
 //! ```
 
-#[allow(clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
 #[::loopbind::__private::core::prelude::v1::test]
 fn check(case: Case, __loopbind_argument_1: u32) {
     async fn __loopbind_body(case: Case, _: u32) {}
