@@ -119,7 +119,7 @@ impl EventLoop {
     /// ```
     pub fn stop(&self) {
         let home = &self.hold().home;
-        if home.is_inherited() {
+        if home.is_inherited() || home.is_closed() {
             return;
         }
         home.local().stopping.set(true);
