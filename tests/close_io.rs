@@ -167,7 +167,9 @@ fn a_loop_that_is_closed_gives_back_what_its_tasks_had() {
             let (parts, processes) = event_loop.run_until_complete(be_busy()).unwrap().unwrap();
             let busy = holdings();
             assert!(busy.descriptors > before.descriptors + 20, "{busy:?}");
-            assert_eq!(busy.children.split_whitespace().count(), 3);
+            // The one whose handle is gone was killed: its end may have come, and been seen to, or not.
+            let children = busy.children.split_whitespace().count();
+            assert!((2..=3).contains(&children), "{children}");
             assert_ne!(busy.caught, before.caught);
             event_loop.close().unwrap();
             drop(parts);
