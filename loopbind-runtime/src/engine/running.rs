@@ -32,7 +32,7 @@ impl Drop for Running {
         let local = self.hold.home.local();
         local.stopping.set(false);
         if !self.hold.home.is_inherited() {
-            self.hold.home.set_running(false);
+            self.hold.home.run_ends();
             if local.hosted.get() {
                 // With mail in the box it fails, and `next_deadline` says so.
                 self.hold.home.park();
@@ -58,7 +58,7 @@ impl Engine {
     pub(crate) fn enter(&self) -> Result<Running, LoopError> {
         self.check_can_run()?;
         let hold = self.hold().ok_or(LoopError::Closed)?;
-        self.home.set_running(true);
+        self.home.run_begins();
         self.home.unpark();
         // RUN-16: the first iteration looks, however little there is to run before.
         self.since_look.set(self.event_interval);

@@ -156,8 +156,12 @@ impl Home {
         self.running.load(Ordering::Acquire) && !self.is_inherited()
     }
 
-    pub(crate) fn set_running(&self, running: bool) {
-        self.running.store(running, Ordering::Release);
+    pub(crate) fn run_begins(&self) {
+        self.running.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn run_ends(&self) {
+        self.running.store(false, Ordering::Release);
     }
 
     /// The owner's half, where this is the running loop.
