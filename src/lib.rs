@@ -44,6 +44,7 @@
 //! | give a thread a loop | [`loop_thread`], [`thread::ThreadBuilder`] |
 //! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
 //! | let a task clean up when it is cancelled | [`task::cancelled`] |
+//! | let tasks wait for each other | [`sync`] |
 //! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
 //! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
 //! | block without blocking the loop | [`spawn_blocking`] |
@@ -83,7 +84,7 @@ pub use loopbind_runtime::{
     timeout_at, yield_now,
 };
 #[doc(inline)]
-pub use loopbind_runtime::{io, net, process, signal, task, thread, time};
+pub use loopbind_runtime::{io, net, process, signal, sync, task, thread, time};
 
 #[doc(hidden)]
 pub use loopbind_runtime::__private;

@@ -18,7 +18,7 @@ use loopbind::{
     AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
     ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
     RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
-    Turn, UnhandledPanic, Watch, net, process, signal,
+    Turn, UnhandledPanic, Watch, net, process, signal, sync,
 };
 
 /// Sendable, not shareable: the inner type of what takes its traits from its type argument.
@@ -100,6 +100,10 @@ rows! {
     net::UnixDatagram: no no yes;
     net::Server: no no yes;
     signal::Signal: no no yes;
+    sync::Event: no no yes;
+    sync::Semaphore: no no yes;
+    sync::Permit<'static>: no no yes;
+    sync::OwnedPermit: no no yes;
     process::Child: no no yes;
     process::ChildStdin: no no yes;
     process::ChildStdout: no no yes;

@@ -11,7 +11,7 @@ mod current;
 mod error;
 mod ids;
 mod panic;
-mod sync;
+pub mod sync;
 mod sys;
 // 1: what is due.
 mod inbox;

@@ -12,7 +12,7 @@ use super::EventLoop;
 use super::remote::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
-use crate::sync::{Receiver, channel};
+use crate::sync::reply::{Receiver, channel};
 use crate::task::{Home, LocalHome, Phase, TaskError, post_callback};
 
 /// Runs `work` on a pool of threads for blocking work, at once, and gives its outcome to whoever

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::caught;
-use crate::sync::{Receiver, Sender, channel};
+use crate::sync::reply::{Receiver, Sender, channel};
 use crate::task::{
     Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback, post_task,
     report_to_stderr,

@@ -12,7 +12,7 @@ use super::{Builder, EventLoop, LoopHandle};
 use crate::binding;
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught, discard};
-use crate::sync::{Receiver, Sender, channel};
+use crate::sync::reply::{Receiver, Sender, channel};
 use crate::sys;
 use crate::task::{Birth, ExceptionContext, RemoteRef, TaskError, report_to_stderr};
 

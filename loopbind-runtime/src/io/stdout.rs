@@ -18,7 +18,7 @@ use crate::blocking;
 use crate::error::LoopError;
 use crate::event_loop::InFlight;
 use crate::panic::caught;
-use crate::sync::{Receiver, Sender, channel};
+use crate::sync::reply::{Receiver, Sender, channel};
 use crate::sys;
 use crate::task::LocalHome;
 

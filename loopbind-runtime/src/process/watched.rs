@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::LoopError;
 use crate::io::Async;
 use crate::reactor::{Direction, Reactor};
-use crate::sync::{Receiver, channel};
+use crate::sync::reply::{Receiver, channel};
 use crate::sys::{self, ChildName, SignalKind};
 use crate::task::LocalHome;
 

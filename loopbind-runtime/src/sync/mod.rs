@@ -1,5 +1,33 @@
-//! What threads pass to each other.
+//! What the tasks of one thread wait for together: locks, events, semaphores and the like, without atomics.
+//!
+//! They belong to a thread and not to a loop: a primitive may be made before its loop, used by tasks of
+//! several loops in turn, and awaited under any executor of the thread. All of them are fair: who waits
+//! is served in the order of coming, and nobody who comes later, [`try_acquire`](Semaphore::try_acquire)
+//! and its like included, takes what somebody in line was given already. A wait that is dropped passes on
+//! what it was given.
+//!
+//! ```
+//! use loopbind::sync::Event;
+//! use loopbind::{run, spawn};
+//! use std::rc::Rc;
+//!
+//! run(async {
+//!     let opened = Rc::new(Event::new());
+//!     let guest = spawn({
+//!         let opened = Rc::clone(&opened);
+//!         async move { opened.wait().await }
+//!     });
+//!     opened.set();
+//!     guest.await.unwrap();
+//! })?;
+//! # Ok::<(), loopbind::LoopError>(())
+//! ```
 
-mod reply;
+mod event;
+pub(crate) mod reply;
+mod semaphore;
+mod wait;
+mod waiters;
 
-pub(crate) use reply::{Receiver, Sender, channel};
+pub use event::Event;
+pub use semaphore::{OwnedPermit, Permit, Semaphore};

@@ -1,0 +1,104 @@
+//! One who waits in line for something to be had: the future behind the primitives' own.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::waiters::{KeptWaker, Key, Waiters};
+
+/// Something that is to be had, and a line of those who want it.
+pub(super) trait Awaited {
+    /// How much of it, or in which way.
+    type Wish: Copy;
+
+    fn waiters(&self) -> &Waiters<Self::Wish>;
+
+    /// Takes it at once, if it is to be had and nobody in line comes first.
+    fn take(&self, wish: Self::Wish) -> bool;
+
+    /// Takes back what somebody had been given, who will not use it.
+    fn give_back(&self, wish: Self::Wish);
+
+    /// Somebody in line gave up before anything was given: what stood behind them may be served now.
+    fn line_moved(&self) {}
+}
+
+/// Ready when the wish is granted. Dropped before, it leaves the line; what it was granted and did not
+/// take home goes back.
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct Wait<'a, A: Awaited + ?Sized> {
+    of: &'a A,
+    wish: A::Wish,
+    progress: Progress,
+}
+
+enum Progress {
+    New,
+    InLine(Key),
+    /// Granted, and not taken home yet.
+    Granted,
+    Over,
+}
+
+impl<'a, A: Awaited + ?Sized> Wait<'a, A> {
+    pub(super) fn new(of: &'a A, wish: A::Wish) -> Self {
+        Wait { of, wish, progress: Progress::New }
+    }
+}
+
+impl<A: Awaited + ?Sized> Future for Wait<'_, A>
+where
+    A::Wish: Unpin,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let (of, wish) = (this.of, this.wish);
+        match &this.progress {
+            Progress::New => {
+                if of.take(wish) {
+                    this.progress = Progress::Over;
+                    return Poll::Ready(());
+                }
+                let waker = KeptWaker::of(cx);
+                // What the waker's clone did, nobody knows: this is looked at again.
+                if !of.take(wish) {
+                    this.progress = Progress::InLine(of.waiters().join(waker, wish));
+                    return Poll::Pending;
+                }
+                // User code, dropped while the grant can still go back.
+                this.progress = Progress::Granted;
+                drop(waker);
+            }
+            Progress::InLine(key) => {
+                ready!(of.waiters().poll(key, cx));
+                let told = std::mem::replace(&mut this.progress, Progress::Granted);
+                if let Progress::InLine(key) = told {
+                    drop(of.waiters().leave(key));
+                }
+            }
+            // Its waker threw while it was dropped, and whoever caught that polls again.
+            Progress::Granted => {}
+            Progress::Over => panic!("a wait was polled after it was over"),
+        }
+        this.progress = Progress::Over;
+        Poll::Ready(())
+    }
+}
+
+impl<A: Awaited + ?Sized> Drop for Wait<'_, A> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.progress, Progress::Over) {
+            Progress::InLine(key) => {
+                let left = self.of.waiters().leave(key);
+                if left.told {
+                    self.of.give_back(left.what);
+                } else {
+                    self.of.line_moved();
+                }
+            }
+            Progress::Granted => self.of.give_back(self.wish),
+            Progress::New | Progress::Over => {}
+        }
+    }
+}
