@@ -14,6 +14,7 @@ mod panic;
 pub mod sync;
 mod sys;
 // 1: what is due.
+mod attention;
 mod inbox;
 mod ready;
 mod timers;

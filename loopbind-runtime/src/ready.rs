@@ -14,19 +14,20 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
     head: Cell<Option<NonNull<Node>>>,
+    /// Means nothing while the list is empty.
     tail: Cell<Option<NonNull<Node>>>,
-    len: Cell<usize>,
 }
 
 impl Ready {
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len.get()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get().is_none()
     }
 
+    /// The last entry there is now: where a batch ends.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len.get() == 0
+    pub(crate) fn last(&self) -> Option<NonNull<Node>> {
+        self.head.get().and(self.tail.get())
     }
 
     /// Puts `node` at the end.
@@ -37,24 +38,20 @@ impl Ready {
     pub(crate) unsafe fn push(&self, node: NonNull<Node>) {
         // SAFETY: valid by the caller's promise; links are `Cell`s of the owner's thread.
         unsafe { node.as_ref().next.set(None) };
-        match self.tail.replace(Some(node)) {
+        if self.is_empty() {
+            self.head.set(Some(node));
+        } else if let Some(last) = self.tail.get() {
             // SAFETY: what is in the list is valid, by the promise made when it was pushed.
-            Some(tail) => unsafe { tail.as_ref().next.set(Some(node)) },
-            None => self.head.set(Some(node)),
+            unsafe { last.as_ref().next.set(Some(node)) };
         }
-        self.len.set(self.len.get() + 1);
+        self.tail.set(Some(node));
     }
 
     #[inline]
     pub(crate) fn pop(&self) -> Option<NonNull<Node>> {
         let node = self.head.get()?;
         // SAFETY: what is in the list is valid, by the promise made when it was pushed.
-        let next = unsafe { node.as_ref().next.get() };
-        self.head.set(next);
-        if next.is_none() {
-            self.tail.set(None);
-        }
-        self.len.set(self.len.get() - 1);
+        self.head.set(unsafe { node.as_ref().next.get() });
         Some(node)
     }
 
@@ -85,11 +82,11 @@ mod tests {
                 // SAFETY: the nodes outlive the list and are pushed once per round.
                 unsafe { ready.push(NonNull::from(node)) };
             }
-            assert_eq!(ready.len(), 4, "round {round}");
+            assert_eq!(ready.last(), nodes.last().map(NonNull::from), "round {round}");
             for node in &nodes {
                 assert_eq!(ready.pop(), Some(NonNull::from(node)));
             }
-            assert!(ready.is_empty() && ready.pop().is_none());
+            assert!(ready.is_empty() && ready.pop().is_none() && ready.last().is_none());
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) use settings::Settings;
 pub use settings::UnhandledPanic;
 pub(crate) use turn::Patience;
 
+use crate::attention::Matter;
 use crate::clock::{Clock, ClockKind};
 use crate::current;
 use crate::error::LoopError;
@@ -41,15 +42,16 @@ pub(crate) struct Engine {
     lent: OnceCell<Lent>,
     /// The bell of a closed loop whose descriptor was lent.
     kept_bell: RefCell<Option<Bell>>,
-    event_interval: usize,
-    /// Entries that ran since the last look.
-    since_look: Cell<usize>,
+    /// Zero with a virtual clock, which is looked at each time: what depends on it must not depend on
+    /// how much work happens to be ready.
+    event_interval: isize,
+    /// Entries that may run before the next look.
+    until_look: Cell<isize>,
     /// The state of the generator that shuffles, if one does.
     shuffle: Option<Cell<u64>>,
     unhandled: UnhandledPanic,
     /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`).
     thrown: RefCell<Vec<PanicPayload>>,
-    escaping: Cell<bool>,
     handler: RefCell<Option<Handler>>,
     slow_limit: Cell<Duration>,
     /// The end of `run` is cancelling what is left.
@@ -121,6 +123,10 @@ impl Engine {
         sys::watch_forks();
         let (driver, bell) = Driver::new()?;
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
+        let event_interval = match kind {
+            ClockKind::Real => isize::try_from(settings.event_interval).unwrap_or(isize::MAX),
+            ClockKind::Virtual => 0,
+        };
         let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
@@ -130,12 +136,11 @@ impl Engine {
             reactor,
             lent: OnceCell::new(),
             kept_bell: RefCell::new(None),
-            event_interval: settings.event_interval,
-            since_look: Cell::new(0),
+            event_interval,
+            until_look: Cell::new(0),
             shuffle: settings.shuffle.map(Cell::new),
             unhandled: settings.unhandled,
             thrown: RefCell::new(Vec::new()),
-            escaping: Cell::new(false),
             handler: RefCell::new(None),
             slow_limit: Cell::new(settings.slow_callback_duration),
             shutting_down: Cell::new(false),
@@ -211,6 +216,11 @@ impl Engine {
 
     pub(crate) fn watch(&self, until: Option<Instant>) {
         self.watchdog.set(until);
+        let attention = &self.home.local().attention;
+        match until {
+            Some(_) => attention.call_for(Matter::Watchdog),
+            None => attention.settle(Matter::Watchdog),
+        }
     }
 
     /// Whether the watchdog's instant has passed.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Engine, Exit, Hold, UnhandledPanic};
+use crate::attention::Matter;
 use crate::panic::{caught, discard};
 use crate::task::{ExceptionContext, Keeper, Step, TaskInfo, report_to_stderr};
 
@@ -34,7 +35,7 @@ impl Keeper for Engine {
         if self.unhandled == UnhandledPanic::Resume {
             if let Some(payload) = context.panic.take() {
                 self.thrown.borrow_mut().push(payload);
-                self.escaping.set(true);
+                self.home.local().attention.call_for(Matter::Escape);
                 return;
             }
         }

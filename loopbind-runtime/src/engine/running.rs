@@ -1,6 +1,9 @@
 //! Being the running loop: who may, and what is undone afterwards.
 
+use std::sync::Arc;
+
 use super::{Engine, Hold, Patience};
+use crate::attention::Matter;
 use crate::current::{self, Entered};
 use crate::error::LoopError;
 use crate::panic::PanicPayload;
@@ -30,7 +33,7 @@ pub(crate) struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let local = self.hold.home.local();
-        local.stopping.set(false);
+        local.attention.settle(Matter::Stop);
         if !self.hold.home.is_inherited() {
             self.hold.home.run_ends();
             if local.hosted.get() {
@@ -48,7 +51,7 @@ impl Engine {
         if self.home.local().phase.get() != Phase::Open {
             return Err(LoopError::Closed);
         }
-        if current::is_running(std::sync::Arc::as_ptr(&self.home)) {
+        if current::is_running(Arc::as_ptr(&self.home)) {
             return Err(LoopError::AlreadyRunning);
         }
         check_none_runs()
@@ -61,22 +64,28 @@ impl Engine {
         self.home.run_begins();
         self.home.unpark();
         // RUN-16: the first iteration looks, however little there is to run before.
-        self.since_look.set(self.event_interval);
-        let entered = current::enter(std::sync::Arc::as_ptr(&self.home));
+        self.until_look.set(0);
+        let entered = current::enter(Arc::as_ptr(&self.home));
         Ok(Running { _entered: entered, hold })
     }
 
     /// Turns until stopped.
     pub(crate) fn run_on(&self) -> Result<(), Exit> {
+        let attention = &self.home.local().attention;
+        self.let_escape()?;
         loop {
-            self.let_escape()?;
-            let stopping = &self.home.local().stopping;
-            let patience = if stopping.get() { Patience::Not } else { Patience::Forever };
+            let patience = if attention.is_wanted_for(Matter::Stop) {
+                Patience::Not
+            } else {
+                Patience::Forever
+            };
             self.turn(patience).map_err(LoopError::Io)?;
-            self.home.check_fork()?;
-            self.let_escape()?;
-            if stopping.get() || self.is_overdue() {
-                return Ok(());
+            if !current::is_running(Arc::as_ptr(&self.home)) || attention.is_wanted() {
+                self.home.check_fork()?;
+                self.let_escape()?;
+                if attention.is_wanted_for(Matter::Stop) || self.is_overdue() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -84,17 +93,19 @@ impl Engine {
     /// Has the next run, or turn, left by `payload`, before anything else that waits to leave.
     pub(crate) fn throw_next(&self, payload: PanicPayload) {
         self.thrown.borrow_mut().insert(0, payload);
-        self.escaping.set(true);
+        self.home.local().attention.call_for(Matter::Escape);
     }
 
     /// The first panic that is waiting to leave a run, leaves.
     pub(crate) fn let_escape(&self) -> Result<(), Exit> {
-        if !self.escaping.get() {
+        if !self.home.local().attention.is_wanted_for(Matter::Escape) {
             return Ok(());
         }
         let mut thrown = self.thrown.borrow_mut();
         let first = (!thrown.is_empty()).then(|| thrown.remove(0));
-        self.escaping.set(!thrown.is_empty());
+        if thrown.is_empty() {
+            self.home.local().attention.settle(Matter::Escape);
+        }
         match first {
             Some(payload) => Err(Exit::Thrown(payload)),
             None => Ok(()),

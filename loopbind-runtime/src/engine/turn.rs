@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use crate::attention::Matter;
 use crate::clock::{self, NEVER};
 use crate::current;
 
@@ -34,6 +35,7 @@ pub(crate) enum Patience {
 
 impl Engine {
     /// Runs one iteration, and says how many entries it ran.
+    #[inline]
     pub(crate) fn turn(&self, patience: Patience) -> io::Result<usize> {
         // 1. Mail.
         self.home.take_in();
@@ -50,17 +52,14 @@ impl Engine {
         let ran = self.batch();
         // What a descriptor gave takes as long as an entry.
         let tries = self.home.local().tries.batch.take();
-        self.since_look.set(self.since_look.get() + ran + tries);
+        self.until_look.set(self.until_look.get() - (ran + tries) as isize);
         self.meters.turns.set(self.meters.turns.get() + 1);
         Ok(ran)
     }
 
     fn wants_look(&self) -> bool {
         self.is_idle()
-            || self.since_look.get() >= self.event_interval
-            // A virtual clock is looked at each time: what depends on it must not depend on how
-            // much work happens to be ready.
-            || self.alarms.clock.is_virtual()
+            || self.until_look.get() <= 0
     }
 
     /// Nothing to run: no entry, and no timer known to be due.
@@ -68,8 +67,9 @@ impl Engine {
         self.home.local().ready.is_empty() && !self.alarms.is_due()
     }
 
+    #[inline(never)]
     fn look(&self, patience: Patience) -> io::Result<()> {
-        self.since_look.set(0);
+        self.until_look.set(self.event_interval);
         let slept = self.is_idle() && self.sleep(patience)?;
         // A host sees the bell for as long as nobody looked.
         if !slept && (self.reactor.has_sources() || self.home.local().hosted.get()) {
@@ -132,23 +132,34 @@ impl Engine {
         looked.map(|()| true)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn shuffle(&self) {
+        if let Some(seed) = &self.shuffle {
+            self.home.local().ready.shuffle(|below| draw(seed, below));
+        }
+    }
+
+    #[inline]
     fn batch(&self) -> usize {
         let ready = &self.home.local().ready;
-        if let Some(seed) = &self.shuffle {
-            ready.shuffle(|below| draw(seed, below));
+        if self.shuffle.is_some() {
+            self.shuffle();
         }
         let home = Arc::as_ptr(&self.home);
-        let batch = ready.len();
+        let local = self.home.local();
+        let Some(last) = ready.last() else { return 0 };
         let mut ran = 0;
         // A fork inside an entry leaves no loop running in the child, and a panic that is on its
         // way out goes at once: what is behind it stays queued.
-        while ran < batch
-            && current::is_running(home)
-            && !self.escaping.get()
-            && self.home.run_next()
-        {
+        while current::is_running(home) && !local.attention.is_wanted_for(Matter::Escape) {
+            let Some(node) = self.home.run_next() else { break };
             ran += 1;
+            if node == last {
+                break;
+            }
         }
+        local.leave_task();
         ran
     }
 }

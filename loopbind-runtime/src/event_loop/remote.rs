@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
+use crate::attention::Matter;
 use crate::error::LoopError;
 use crate::ids::LoopId;
 use crate::panic::caught;
@@ -185,7 +186,7 @@ impl LoopHandle {
     pub fn stop(&self) {
         let stop = || {
             if let Some(home) = LocalHome::running() {
-                home.local().stopping.set(true);
+                home.local().attention.call_for(Matter::Stop);
             }
         };
         // Closed: there is nothing left to stop.

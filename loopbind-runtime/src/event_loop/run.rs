@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
+use crate::attention::Matter;
 use crate::clock::NEVER;
 use crate::engine::{Exit, Patience};
 use crate::error::LoopError;
@@ -122,7 +123,7 @@ impl EventLoop {
         if home.is_inherited() || home.is_closed() {
             return;
         }
-        home.local().stopping.set(true);
+        home.local().attention.call_for(Matter::Stop);
         // A host that sleeps for this loop has something to hear of.
         home.take_in();
     }
@@ -161,8 +162,8 @@ impl EventLoop {
     pub(super) fn turn_once(&self, patience: Patience) -> Result<(Turn, Stopped), LoopError> {
         let engine = self.hold();
         let running = engine.enter()?;
-        let stopping = &engine.home.local().stopping;
-        let patience = if stopping.get() { Patience::Not } else { patience };
+        let attention = &engine.home.local().attention;
+        let patience = if attention.is_wanted_for(Matter::Stop) { Patience::Not } else { patience };
         let turned = engine.let_escape().and_then(|()| {
             let before = engine.steps();
             engine.turn(patience).map_err(LoopError::Io)?;
@@ -170,7 +171,7 @@ impl EventLoop {
             engine.home.check_fork()?;
             engine.let_escape()?;
             let more = !engine.is_idle() || engine.home.has_mail() || engine.reactor.has_more();
-            let stopped = if stopping.get() { Stopped::Yes } else { Stopped::No };
+            let stopped = if attention.is_wanted_for(Matter::Stop) { Stopped::Yes } else { Stopped::No };
             Ok((Turn { polled, more }, stopped))
         });
         drop(running);
@@ -195,7 +196,7 @@ impl EventLoop {
     pub fn next_deadline(&self) -> Option<Instant> {
         let engine = self.hold();
         let clock = &engine.alarms.clock;
-        if !engine.is_idle() || engine.home.has_mail() || engine.home.local().stopping.get() {
+        if !engine.is_idle() || engine.home.has_mail() || engine.home.local().attention.is_wanted_for(Matter::Stop) {
             return Some(clock.instant(clock.read()));
         }
         // A timer that never comes is no deadline.

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::{Builder, EventLoop};
+use crate::attention::Matter;
 use crate::binding;
 use crate::clock;
 use crate::engine::{Exit, Patience, check_none_runs};
@@ -288,7 +289,7 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
             return thrown;
         }
         // A stray `stop` does not cut the cleanup short.
-        engine.home.local().stopping.set(false);
+        engine.home.local().attention.settle(Matter::Stop);
         let turned = engine.turn(Patience::UpTo(remaining));
         match engine.let_escape() {
             Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),

@@ -81,6 +81,13 @@ impl Header {
         self.spawned_at = place;
     }
 
+    /// Whether it is the task that is being polled.
+    fn is_current(&self) -> bool {
+        // SAFETY: of a header, but for `refs` and `home`, all is the owner's thread's.
+        let local = unsafe { self.home.local() };
+        local.current.get() == Some(NonNull::from(self))
+    }
+
     pub(super) fn info(&self) -> TaskInfo {
         let (name, busy) = match &*self.cold.borrow() {
             Some(cold) => (cold.name.as_deref().map(str::to_owned), cold.busy),
@@ -89,7 +96,7 @@ impl Header {
         let state = self.state.get();
         let doing = if state & state::DONE != 0 {
             TaskState::Finished
-        } else if state & state::POLLED != 0 {
+        } else if state & state::CANCEL == 0 && self.is_current() {
             TaskState::Running
         } else if state & (state::CANCEL | state::TOLD) != 0 {
             TaskState::Cancelling

@@ -28,6 +28,7 @@ use super::TaskInfo;
 use super::error::ExceptionContext;
 use super::header::{Header, TaskRef};
 use super::life;
+use crate::attention::Attention;
 use crate::current;
 use crate::error::LoopError;
 use crate::ids::{LoopId, TaskIds};
@@ -67,13 +68,14 @@ pub(crate) struct Local {
     /// Tasks that are not done, in order of creation, linked through their headers.
     pub(crate) first: Cell<Option<NonNull<Header>>>,
     pub(crate) last: Cell<Option<NonNull<Header>>>,
-    /// The task that is being polled, or dropped.
+    /// The task that is being polled, or dropped; during a batch, until the next entry takes its
+    /// place, also the one that was.
     pub(crate) current: Cell<Option<NonNull<Header>>>,
     pub(crate) phase: Cell<Phase>,
     /// The main future of the run that is on.
     pub(crate) root: Cell<Option<NonNull<Header>>>,
-    /// The run ends after this iteration.
-    pub(crate) stopping: Cell<bool>,
+    /// What the run that is on must see to.
+    pub(crate) attention: Attention,
     pub(crate) debug: Cell<bool>,
     /// Child processes that run.
     pub(crate) children: Cell<usize>,
@@ -188,10 +190,16 @@ impl Home {
     /// On the owner's thread.
     #[inline]
     pub(crate) unsafe fn take_in(&self) {
-        if !self.inbox.is_quiet() {
+        if !self.is_quiet() {
             // SAFETY: on the owner's thread.
             unsafe { self.sort_mail() }
         }
+    }
+
+    /// Nothing to take in, and no host that sleeps for this loop.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inbox.is_quiet()
     }
 
     #[cold]
@@ -301,7 +309,7 @@ impl LocalHome {
             current: Cell::new(None),
             phase: Cell::new(Phase::Open),
             root: Cell::new(None),
-            stopping: Cell::new(false),
+            attention: Attention::default(),
             debug: Cell::new(false),
             children: Cell::new(0),
             hosted: Cell::new(false),
@@ -362,13 +370,13 @@ impl LocalHome {
         unsafe { self.home.take_in() }
     }
 
-    /// Runs the first entry of the ready queue. False: there was none.
+    /// Runs the first entry of the ready queue, and says which that was: not to be followed.
     #[inline]
-    pub(crate) fn run_next(&self) -> bool {
-        let Some(node) = self.local().ready.pop() else { return false };
+    pub(crate) fn run_next(&self) -> Option<NonNull<Node>> {
+        let node = self.local().ready.pop()?;
         // SAFETY: what is in the ready queue is a header the loop holds; on the owner's thread.
         unsafe { life::run(node.cast(), self.local()) };
-        true
+        Some(node)
     }
 
     pub(crate) fn park(&self) -> bool {
@@ -434,6 +442,12 @@ impl LocalHome {
 }
 
 impl Local {
+    /// No task is being polled any more.
+    #[inline]
+    pub(crate) fn leave_task(&self) {
+        self.current.set(None);
+    }
+
     pub(crate) fn debug(&self) -> bool {
         self.debug.get()
     }

@@ -15,9 +15,10 @@ use super::header::{Header, TaskRef};
 use super::home::{Home, Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::state::{
-    ABORT, CALLBACK, CANCEL, DONE, Errand, HANDLE, NEW, POLLED, ROOT, SCHEDULED, STARTED, TOLD,
+    ABORT, CALLBACK, CALLED, CANCEL, DONE, Errand, HANDLE, NEW, ROOT, SCHEDULED, TOLD,
 };
 use super::waker;
+use crate::attention::Matter;
 use crate::panic::caught;
 
 /// Puts the task at the end of the ready queue, unless it is there or over.
@@ -30,9 +31,23 @@ pub(super) unsafe fn schedule(header: NonNull<Header>, local: &Local) {
         if head.has(NO) {
             return;
         }
-        // What other threads posted before goes first, this very task perhaps.
+        if !head.home.is_quiet() {
+            return schedule_after_mail(header, local);
+        }
+        head.set(SCHEDULED);
+        local.ready.push(header.cast());
+    }
+}
+
+/// What other threads posted before goes first, this very task perhaps.
+#[cold]
+#[inline(never)]
+unsafe fn schedule_after_mail(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive, and on the owner's thread.
+    unsafe {
+        let head = header.as_ref();
         head.home.take_in();
-        if !head.has(NO) {
+        if !head.has(DONE | SCHEDULED) {
             head.set(SCHEDULED);
             local.ready.push(header.cast());
         }
@@ -107,54 +122,116 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, and on the owner's thread.
     unsafe {
         let head = header.as_ref();
-        if head.has(DONE | CANCEL) {
-            if head.has(DONE) {
-                return bury(header, local);
-            }
-            // While the listeners are told, code of the user's runs. A request it makes is this one,
-            // heard already; but an abort is more, and a listener that was dropped before it heard
-            // has given its say back.
-            let told = !head.has(ABORT) && tell(head, local);
-            if !told || head.has(ABORT) || (head.has(CANCEL) && !head.has(TOLD)) {
-                head.clear(SCHEDULED);
-                return drop_cancelled(header, local);
-            }
-            head.clear(CANCEL);
+        if head.has(DONE | CANCEL | CALLBACK) || local.debug.get() {
+            return run_with_care(header, local);
         }
-        local.tries.step.set(0);
-        // Cleared before the poll, so that a wake during it schedules again.
-        head.state.set((head.state.get() & !SCHEDULED) | POLLED | STARTED);
-        let is_task = !head.has(CALLBACK);
-        if is_task {
-            increment(&local.counts.polls);
-            head.polls.set(head.polls.get() + 1);
-        } else {
-            increment(&local.counts.callbacks);
+        // Nothing of the user's runs between a pending poll and the next entry, which is the current
+        // one then.
+        match poll(header, local) {
+            Polled::Pending => {}
+            polled => settle(header, local, polled),
         }
-        let before = local.current.replace(is_task.then_some(header));
+    }
+}
+
+/// The same for whatever is more than a poll: callbacks, ends, and debug mode.
+#[inline(never)]
+unsafe fn run_with_care(header: NonNull<Header>, local: &Local) {
+    // SAFETY: as `run`.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(DONE | CANCEL) && !is_to_be_polled(header, local) {
+            return;
+        }
         let began = local.debug.get().then(Instant::now);
-        let polled = {
-            let waker = waker::borrowed(&header);
-            let mut cx = Context::from_waker(&waker);
-            (head.vtable.poll)(header, &mut cx)
-        };
+        let polled = if head.has(CALLBACK) { call(header, local) } else { poll(header, local) };
         if let Some(began) = began {
             clock_step(head, local, began);
         }
-        local.current.set(before);
-        head.clear(POLLED);
         match polled {
             Polled::Pending => {}
+            polled => settle(header, local, polled),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn poll(header: NonNull<Header>, local: &Local) -> Polled {
+    // SAFETY: as `run`.
+    unsafe {
+        let head = header.as_ref();
+        local.tries.step.set(0);
+        // Cleared before the poll, so that a wake during it schedules again.
+        head.clear(SCHEDULED);
+        increment(&local.counts.polls);
+        head.polls.set(head.polls.get() + 1);
+        local.current.set(Some(header));
+        let waker = waker::borrowed(&header);
+        (head.vtable.poll)(header, &mut Context::from_waker(&waker))
+    }
+}
+
+unsafe fn call(header: NonNull<Header>, local: &Local) -> Polled {
+    // SAFETY: as `run`.
+    unsafe {
+        let head = header.as_ref();
+        local.tries.step.set(0);
+        head.clear(SCHEDULED);
+        head.set(CALLED);
+        increment(&local.counts.callbacks);
+        local.current.set(None);
+        let waker = waker::borrowed(&header);
+        (head.vtable.poll)(header, &mut Context::from_waker(&waker))
+    }
+}
+
+/// The future is gone, and its outcome stored.
+#[inline(never)]
+unsafe fn settle(header: NonNull<Header>, local: &Local, polled: Polled) {
+    local.current.set(None);
+    // SAFETY: as `run`.
+    unsafe {
+        let head = header.as_ref();
+        let spill = match polled {
+            Polled::Pending => None,
+            Polled::Panicked(spill) => spill,
             Polled::Ready(spill) => {
                 if head.has(CANCEL) {
                     // CAN-08: asked to end and not told, so the value is not wanted.
                     discard_outcome(header, local);
                     (head.vtable.store_error)(header, TaskError::Cancelled);
                 }
-                finish(header, local, spill);
+                spill
             }
-            Polled::Panicked(spill) => finish(header, local, spill),
+        };
+        finish(header, local, spill);
+    }
+}
+
+/// What an entry comes to that is over, or was asked to end: true, where it is to be polled all the
+/// same.
+#[cold]
+#[inline(never)]
+unsafe fn is_to_be_polled(header: NonNull<Header>, local: &Local) -> bool {
+    // SAFETY: as `run`.
+    unsafe {
+        let head = header.as_ref();
+        local.current.set(None);
+        if head.has(DONE) {
+            bury(header, local);
+            return false;
         }
+        // While the listeners are told, code of the user's runs. A request it makes is this one,
+        // heard already; but an abort is more, and a listener that was dropped before it heard
+        // has given its say back.
+        let told = !head.has(ABORT) && tell(head, local);
+        if !told || head.has(ABORT) || (head.has(CANCEL) && !head.has(TOLD)) {
+            head.clear(SCHEDULED);
+            drop_cancelled(header, local);
+            return false;
+        }
+        head.clear(CANCEL);
+        true
     }
 }
 
@@ -168,7 +245,7 @@ unsafe fn bury(header: NonNull<Header>, local: &Local) {
         head.clear(SCHEDULED);
         if head.has(ROOT) && local.root.get() == Some(header) {
             // The reference waits for the run, which takes it as it ends: `retire_root`.
-            local.stopping.set(true);
+            local.attention.call_for(Matter::Stop);
             return;
         }
         release(header);
@@ -218,6 +295,7 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
     unsafe {
         let head = header.as_ref();
         increment(&local.counts.dropped);
+        head.set(CANCEL);
         // The destructors see the task whose they are.
         let before = local.current.replace((!head.has(CALLBACK)).then_some(header));
         let dropped = (head.vtable.drop_future)(header);
@@ -344,7 +422,7 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference, on the owner's thread.
     unsafe {
         let head = header.as_ref();
-        if head.has(DONE | POLLED) {
+        if head.has(DONE | CALLED) {
             return;
         }
         // Before the drop: its destructors may come here again.
@@ -373,6 +451,7 @@ pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool
 }
 
 /// Another thread's errand, with a reference to give to the inbox. Any thread.
+#[inline(never)]
 pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
     // SAFETY: alive by the reference; what is not posted is released.
     unsafe {
@@ -385,6 +464,7 @@ pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
 }
 
 /// The same for who keeps the reference it has. Any thread.
+#[inline(never)]
 pub(super) unsafe fn post_shared(header: NonNull<Header>, errand: Errand) {
     // SAFETY: alive by the caller's reference; the inbox gets one of its own.
     unsafe {

@@ -9,7 +9,7 @@
 //!                           ▲ ▲                                    │ wake, cancel
 //!                           │ └────────────────────────────────────┘
 //!                           │ wake during the poll
-//!                       POLLED (and SCHEDULED)
+//!                     (being polled, and SCHEDULED)
 //!
 //!   pop, poll → Ready or panic ─────────────────▶ DONE, outcome stored
 //!   pop with CANCEL, no listener ── drop ───────▶ DONE, `Cancelled`
@@ -20,8 +20,7 @@
 //! | bit | set by | cleared by | promises |
 //! |---|---|---|---|
 //! | `SCHEDULED` | `schedule` | `run`, before the poll | the task is in the ready list, once |
-//! | `POLLED` | `run` | `run`, after the poll | its future is being polled: hands off |
-//! | `STARTED` | `run` | never | it was polled at least once |
+//! | `CALLED` | `run` | never | a callback whose closure was taken out, to be called |
 //! | `CANCEL` | `cancel`, `abort` | telling the listeners; `DONE` | the next turn drops or tells |
 //! | `ABORT` | `abort` | `DONE` | the next turn drops, listeners or not |
 //! | `TOLD` | telling the listeners | never | the task knows, and ends by itself |
@@ -41,8 +40,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) type State = u32;
 
 pub(crate) const SCHEDULED: State = 1 << 0;
-pub(crate) const POLLED: State = 1 << 1;
-pub(crate) const STARTED: State = 1 << 2;
+pub(crate) const CALLED: State = 1 << 1;
 pub(crate) const CANCEL: State = 1 << 3;
 pub(crate) const ABORT: State = 1 << 4;
 pub(crate) const TOLD: State = 1 << 5;
