@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// ones only.
 const FLOORS: [&[&str]; 7] = [
     &["error", "ids", "panic", "clock", "current", "sys", "sync", "blocking"],
-    &["inbox", "ready", "timers"],
+    &["attention", "inbox", "ready", "timers"],
     &["reactor", "task"],
     &["engine"],
     &["binding"],

@@ -58,8 +58,7 @@ impl Engine {
     }
 
     fn wants_look(&self) -> bool {
-        self.is_idle()
-            || self.until_look.get() <= 0
+        self.is_idle() || self.until_look.get() <= 0
     }
 
     /// Nothing to run: no entry, and no timer known to be due.

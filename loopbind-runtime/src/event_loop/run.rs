@@ -171,7 +171,8 @@ impl EventLoop {
             engine.home.check_fork()?;
             engine.let_escape()?;
             let more = !engine.is_idle() || engine.home.has_mail() || engine.reactor.has_more();
-            let stopped = if attention.is_wanted_for(Matter::Stop) { Stopped::Yes } else { Stopped::No };
+            let stopped =
+                if attention.is_wanted_for(Matter::Stop) { Stopped::Yes } else { Stopped::No };
             Ok((Turn { polled, more }, stopped))
         });
         drop(running);
@@ -196,7 +197,10 @@ impl EventLoop {
     pub fn next_deadline(&self) -> Option<Instant> {
         let engine = self.hold();
         let clock = &engine.alarms.clock;
-        if !engine.is_idle() || engine.home.has_mail() || engine.home.local().attention.is_wanted_for(Matter::Stop) {
+        if !engine.is_idle()
+            || engine.home.has_mail()
+            || engine.home.local().attention.is_wanted_for(Matter::Stop)
+        {
             return Some(clock.instant(clock.read()));
         }
         // A timer that never comes is no deadline.
