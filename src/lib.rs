@@ -45,6 +45,7 @@
 //! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
 //! | let a task clean up when it is cancelled | [`task::cancelled`] |
 //! | let tasks wait for each other | [`sync`] |
+//! | give a value to all that is started from here | [`task::ContextVar`] |
 //! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
 //! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
 //! | block without blocking the loop | [`spawn_blocking`] |

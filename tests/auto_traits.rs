@@ -12,13 +12,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use loopbind::task::{Carried, ContextVar};
 use loopbind::thread::{LoopGroup, LoopThread, ThreadBuilder};
 use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use loopbind::{
     AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
     ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
     RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
-    Turn, UnhandledPanic, Watch, net, process, signal, sync,
+    Turn, UnhandledPanic, Watch, net, process, signal, sync, task,
 };
 
 /// Sendable, not shareable: the inner type of what takes its traits from its type argument.
@@ -104,6 +105,7 @@ rows! {
     sync::Semaphore: no no yes;
     sync::Permit<'static>: no no yes;
     sync::OwnedPermit: no no yes;
+    task::Context: no no yes;
     process::Child: no no yes;
     process::ChildStdin: no no yes;
     process::ChildStdout: no no yes;
@@ -121,6 +123,10 @@ rows! {
     process::Command: yes yes yes;
     net::TcpSocket: yes yes yes;
     signal::SignalKind: yes yes yes;
+    // A variable is a `static` whatever its values are; a value travels if it may.
+    ContextVar<Rc<u8>>: yes yes yes;
+    Carried<JustSend>: yes no yes;
+    Carried<Rc<u8>>: no no yes;
     // Values.
     LoopError: yes yes yes;
     TaskError: yes yes yes;

@@ -15,8 +15,8 @@ const PINNED: &[&str] = &[
     "RUN-01", "RUN-02", "RUN-03", "RUN-04", "RUN-05", "RUN-11", "RUN-12", "RUN-16", "RUN-17",
     "RUN-19", "RUN-20", "RUN-22", "RUN-29", "RUN-35",
     // Callbacks, timers, handles.
-    "CB-01", "CB-02", "CB-03", "CB-05", "CB-06", "CB-10", "CB-12", "CB-15", "CB-17", "CB-24",
-    "CB-26",
+    "CB-01", "CB-02", "CB-03", "CB-05", "CB-06", "CB-10", "CB-12", "CB-15", "CB-17", "CB-19",
+    "CB-24", "CB-26",
     // Threads.
     "THR-01", "THR-03", "THR-08", "THR-13", "THR-16",
     // Tasks.
@@ -32,19 +32,22 @@ const PINNED: &[&str] = &[
     // Errors and debug mode.
     "EXH-04", "EXH-10", "DBG-03",
     // The end of a run.
-    "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-26",
+    "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-16",
+    "RNR-26",
+    // Context variables.
+    "CTX-01", "CTX-02", "CTX-03", "CTX-04", "CTX-05", "CTX-06", "CTX-08", "CTX-10",
     // Descriptors, servers, signals, processes, forks.
     "IO-03", "SRV-03", "SIG-03", "SUB-04", "PRC-01", "PRC-02",
 ];
 
-/// Those of task groups and context variables, which come later.
+/// Those of task groups, which come later.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "TGR-02", "TGR-04", "TGR-05", "TGR-06", "TGR-07", "RNR-16",
+    "TGR-02", "TGR-04", "TGR-05", "TGR-06", "TGR-07",
 ];
 
 /// Those that do not hold here, by decision.
-const OTHERWISE: &[&str] = &["RNR-20", "RNR-22", "SIG-02", "STR-04", "STR-05", "STR-15"];
+const OTHERWISE: &[&str] = &["RNR-20", "RNR-22", "SIG-02", "STR-04", "STR-05", "STR-15", "CTX-07"];
 
 struct Row {
     rule: String,

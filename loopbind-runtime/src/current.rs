@@ -4,12 +4,21 @@
 //! every phase of a thread's life: before anything else was touched and after everything else of
 //! the thread was torn down. It holds the address of the running loop's home; an address names one
 //! loop for as long as anything refers to it, which a thread's id or name does not.
+//!
+//! Beside it, of the same kind, the place of the context that is current where no step of a loop has
+//! one of its own. The thread's own, with a destructor, is touched by those alone who set a variable
+//! outside of loops.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ptr;
+use std::rc::Rc;
+
+use crate::context::Place;
 
 thread_local! {
     static RUNNING: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    static CONTEXT: Cell<*const Place> = const { Cell::new(ptr::null()) };
+    static OWN_CONTEXT: Own = const { Own(OnceCell::new()) };
 }
 
 /// The running loop's home, or null.
@@ -45,5 +54,38 @@ pub(crate) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         RUNNING.set(self.before);
+    }
+}
+
+/// The context that is current whatever runs, or null.
+#[inline]
+pub(crate) fn context() -> *const Place {
+    CONTEXT.get()
+}
+
+/// Makes `place` that context, and gives the one before: put that back before `place` goes.
+#[inline]
+pub(crate) fn replace_context(place: *const Place) -> *const Place {
+    CONTEXT.replace(place)
+}
+
+/// The thread's own context, made if need be; null once the thread's storage is gone.
+pub(crate) fn own_context() -> *const Place {
+    OWN_CONTEXT.try_with(|own| Rc::as_ptr(own.0.get_or_init(Rc::default))).unwrap_or(ptr::null())
+}
+
+struct Own(OnceCell<Rc<Place>>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let Some(place) = self.0.take() else { return };
+        if !ptr::eq(CONTEXT.get(), Rc::as_ptr(&place)) {
+            // The thread ends inside of something that goes back to it, by `process::exit`.
+            std::mem::forget(place);
+            return;
+        }
+        CONTEXT.set(ptr::null());
+        // Nobody is there to receive what a destructor throws; the hook has printed it.
+        let _ = place.clear();
     }
 }

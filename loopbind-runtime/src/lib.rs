@@ -7,6 +7,7 @@
 // 0: knows no loop.
 mod blocking;
 mod clock;
+mod context;
 mod current;
 mod error;
 mod ids;

@@ -80,7 +80,18 @@ impl Drop for Mounted<'_> {
 
 impl Engine {
     /// Runs until `future` is done. A refusal drops it unpolled, and changes nothing.
+    ///
+    /// CTX-06: it runs in a copy of the caller's context.
     pub(crate) fn complete<F: IntoFuture>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
+        task::within(&task::copy_current(), || self.complete_here(future, place))
+    }
+
+    /// The same in the context that is current.
+    pub(crate) fn complete_here<F: IntoFuture>(
         &self,
         future: F,
         place: &'static Location<'static>,

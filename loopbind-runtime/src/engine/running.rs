@@ -1,5 +1,6 @@
 //! Being the running loop: who may, and what is undone afterwards.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::{Engine, Hold, Patience};
@@ -34,6 +35,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let local = self.hold.home.local();
         local.attention.settle(Matter::Stop);
+        current::replace_context(local.outside.replace(ptr::null()));
         if !self.hold.home.is_inherited() {
             self.hold.home.run_ends();
             if local.hosted.get() {
@@ -65,6 +67,8 @@ impl Engine {
         self.home.unpark();
         // RUN-16: the first iteration looks, however little there is to run before.
         self.until_look.set(0);
+        // Steps have contexts of their own: the one that is current here is for what is none.
+        self.home.local().outside.set(current::replace_context(ptr::null()));
         let entered = current::enter(Arc::as_ptr(&self.home));
         Ok(Running { _entered: entered, hold })
     }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::engine::{Exit, Patience, check_none_runs};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
-use crate::task::{ExceptionContext, report_to_stderr};
+use crate::task::{Context, ExceptionContext, report_to_stderr};
 
 /// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
@@ -46,7 +46,8 @@ pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
 /// [`run`] in steps: one loop, many runs; dropping it does what the end of `run` does.
 ///
 /// Its loop is bound during each `run`, not between. Tasks that a run leaves behind stay, frozen, for
-/// the next. RNR-15.
+/// the next. RNR-15. Its runs share one context, a copy of the one that was current as the runner was
+/// made: what one run [sets](crate::task::ContextVar), the next sees, and the caller does not. RNR-16.
 ///
 /// ```
 /// use loopbind::Runner;
@@ -61,6 +62,8 @@ pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
 #[derive(Debug)]
 pub struct Runner {
     event_loop: EventLoop,
+    /// RNR-16: that of all its runs.
+    context: Context,
 }
 
 impl Runner {
@@ -96,7 +99,7 @@ impl Runner {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn with(builder: Builder) -> Result<Self, LoopError> {
-        Ok(Runner { event_loop: builder.build()? })
+        Ok(Runner { event_loop: builder.build()?, context: Context::capture() })
     }
 
     /// The loop, also between runs.
@@ -137,15 +140,53 @@ impl Runner {
         self.run_from(future, Location::caller())
     }
 
+    /// [`run`](Runner::run) in `context` itself, instead of in the one that the runs of this runner
+    /// share. RNR-16.
+    ///
+    /// # Errors
+    /// As [`run`](Runner::run).
+    ///
+    /// # Panics
+    /// As [`run`](Runner::run).
+    ///
+    /// ```
+    /// use loopbind::{Runner, task::{Context, ContextVar}};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// let (runner, context) = (Runner::new()?, Context::new());
+    /// runner.run_in(&context, async { USER.set("ada") })?;
+    /// assert_eq!(context.run(|| USER.get()), Some("ada"));
+    /// assert_eq!(runner.run(async { USER.get() })?, None);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[track_caller]
+    pub fn run_in<F: IntoFuture>(
+        &self,
+        context: &Context,
+        future: F,
+    ) -> Result<F::Output, LoopError> {
+        self.run_with(context, future, Location::caller())
+    }
+
     /// `run` for the caller at `place`.
     pub(crate) fn run_from<F: IntoFuture>(
         &self,
         future: F,
         place: &'static Location<'static>,
     ) -> Result<F::Output, LoopError> {
+        self.run_with(&self.context, future, place)
+    }
+
+    fn run_with<F: IntoFuture>(
+        &self,
+        context: &Context,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
         self.event_loop.hold().check_can_run()?;
         let _bound = binding::push(self.event_loop.hold().clone())?;
-        self.event_loop.hold().complete(future, place)
+        context.run(|| self.event_loop.hold().complete_here(future, place))
     }
 
     /// Cancels what is left, in order of creation, and runs the loop until it is gone, with the

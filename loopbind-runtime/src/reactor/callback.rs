@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::panic::discard;
+use crate::task::{copy_current, within};
 
 /// A callback that is called again and again, until it is ended.
 pub(super) struct Callback {
@@ -13,8 +14,11 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    pub(super) fn new(call: impl FnMut() + 'static) -> Rc<Self> {
-        Rc::new(Callback { call: RefCell::new(Some(Box::new(call))), over: Cell::new(false) })
+    /// It is called in a copy of the context that is current now, the same one each time. CTX-03.
+    pub(super) fn new(mut call: impl FnMut() + 'static) -> Rc<Self> {
+        let context = copy_current();
+        let call = Box::new(move || within(&context, &mut call));
+        Rc::new(Callback { call: RefCell::new(Some(call)), over: Cell::new(false) })
     }
 
     pub(super) fn run(self: &Rc<Self>) {

@@ -7,15 +7,16 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use super::Task;
+use super::context::{Context, copy_current};
 use super::error::TaskError;
 use super::header::{Cold, Header, RemoteRef, TaskRef};
 use super::home::{Home, LocalHome, Phase};
 use super::life;
 use super::raw::{Stage, TaskCell};
-use super::state::{CALLBACK, DONE, HANDLE, NEW, ROOT, Refs, SCHEDULED, State};
+use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, ROOT, Refs, SCHEDULED, State};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;
@@ -64,7 +65,7 @@ impl<C> Unpin for Call<C> {}
 impl<C: FnOnce()> Future for Call<C> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut std::task::Context<'_>) -> Poll<()> {
         if let Some(call) = self.0.take() {
             call();
         }
@@ -95,6 +96,16 @@ fn header<F: Future>(
         id,
         parent: None,
         spawned_at: birth.place,
+    }
+}
+
+/// CTX-01, CTX-03: a new task or callback gets a copy of the context that is current where it is
+/// made, if there is anything in it.
+#[inline(never)]
+fn inherit(header: &Header) {
+    let context = copy_current();
+    if !context.is_empty() {
+        header.adopt(Context::from(context));
     }
 }
 
@@ -160,16 +171,36 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let mut header = header::<F>(self, id, Refs::new(2), HANDLE, birth);
-        // SAFETY: the current task is alive.
-        header.parent = self.local().current.get().map(|task| unsafe { task.as_ref().id });
-        let header = TaskCell::allocate(header, Stage::Future(future));
-        // SAFETY: new, so in no list; on the owner's thread.
+        let header = header::<F>(self, id, Refs::new(2), HANDLE, birth);
+        let mut header = TaskCell::allocate(header, Stage::Future(future));
+        // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
+            match self.maker() {
+                // Most are this: tasks, with nothing to inherit from.
+                Some(maker) if !maker.has(CALLBACK | CONTEXT) => {
+                    header.as_mut().parent = Some(maker.id);
+                }
+                _ => self.descend(header.as_mut()),
+            }
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
             Task::new(TaskRef::own(header))
         }
+    }
+
+    /// The task or callback of this loop that is being polled: whatever is made now is its.
+    #[inline]
+    fn maker(&self) -> Option<&Header> {
+        // SAFETY: what is current is alive while it is, and its own code is what runs.
+        self.local().current.get().map(|maker| unsafe { maker.as_ref() })
+    }
+
+    /// A new task gets what it has from its maker.
+    #[cold]
+    fn descend(&self, header: &mut Header) {
+        let task = self.maker().filter(|maker| !maker.has(CALLBACK));
+        header.parent = task.map(|maker| maker.id);
+        inherit(header);
     }
 
     /// A callback that is in no queue yet.
@@ -193,7 +224,11 @@ impl LocalHome {
             Stage::Empty
         };
         // SAFETY: new, with one reference.
-        unsafe { TaskRef::own(TaskCell::allocate(header, stage)) }
+        let callback = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
+        if state & DONE == 0 && self.maker().is_none_or(|maker| maker.has(CONTEXT)) {
+            inherit(callback.head());
+        }
+        callback
     }
 
     /// Queues a callback behind what is ready.
@@ -215,18 +250,19 @@ impl LocalHome {
         let id = self.local().ids.next();
         // The loop's. The run has it when it is over.
         let refs = Refs::new(1);
+        let state = if self.is_outside_empty() { ROOT } else { ROOT | CONTEXT };
         let header = match spare.filter(SpareRoot::is_free) {
             // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
             // change. Its task is over, and nothing in the stage is pinned.
             Some(spare) => unsafe {
                 let mut header = spare.task.into_header();
-                header.as_mut().renew(id, refs, ROOT, place);
+                header.as_mut().renew(id, refs, state, place);
                 *TaskCell::<F>::stage(header) = Stage::Future(main);
                 header
             },
             None => {
                 let birth = Birth { name: None, place };
-                let header = header::<F>(self, id, refs, ROOT, birth);
+                let header = header::<F>(self, id, refs, state, birth);
                 TaskCell::allocate(header, Stage::Future(main))
             }
         };

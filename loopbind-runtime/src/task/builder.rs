@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::birth::Birth;
+use super::context::Context;
 use super::home::LocalHome;
 use super::join::Task;
 
@@ -20,11 +21,12 @@ use super::join::Task;
 pub struct TaskBuilder {
     home: LocalHome,
     name: Option<String>,
+    context: Option<Context>,
 }
 
 impl TaskBuilder {
     pub(crate) fn new(home: LocalHome) -> Self {
-        TaskBuilder { home, name: None }
+        TaskBuilder { home, name: None, context: None }
     }
 
     /// Names the task; the empty string is a name too.
@@ -40,6 +42,28 @@ impl TaskBuilder {
     #[doc(alias = "set_name")]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Has the task run in `context` itself, and not in a copy of the one that is current as it is
+    /// started: what the task sets, whoever has the context sees. CTX-04.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, task::{Context, ContextVar}};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// let event_loop = EventLoop::new()?;
+    /// let context = Context::new();
+    /// context.run(|| USER.set("ada"));
+    /// let builder = event_loop.task_builder().context(&context);
+    /// let task = builder.spawn(async { USER.set("grace") });
+    /// assert_eq!(event_loop.run_until_complete(task)?.unwrap(), Some("ada"));
+    /// assert_eq!(context.run(|| USER.get()), Some("grace"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
         self
     }
 
@@ -63,7 +87,11 @@ impl TaskBuilder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.home.spawn(future, Birth { name: self.name, ..Birth::here() })
+        let task = self.home.spawn(future, Birth { name: self.name, ..Birth::here() });
+        if let Some(context) = self.context {
+            task.adopt(context);
+        }
+        task
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::cancelled::Listener;
+use super::context::Context;
 use super::home::Home;
 use super::info::{TaskInfo, TaskState};
 use super::life;
@@ -49,6 +50,8 @@ pub(super) struct Cold {
     /// Listeners that were told and have not said so to the task yet.
     pub(super) unheard: usize,
     pub(super) busy: Duration,
+    /// Its own, once it has inherited or set anything. A root has none: see `Local::outside`.
+    pub(super) context: Option<Context>,
 }
 
 impl Header {
@@ -114,6 +117,17 @@ impl Header {
             polls: self.polls.get(),
             busy,
         }
+    }
+
+    pub(super) fn context(&self) -> Option<Context> {
+        self.cold.borrow().as_ref()?.context.clone()
+    }
+
+    /// Has it run in `context` from its next step on.
+    pub(super) fn adopt(&self, context: Context) {
+        let former = self.with_cold(|cold| cold.context.replace(context));
+        self.set(state::CONTEXT);
+        drop(former);
     }
 
     pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> R {

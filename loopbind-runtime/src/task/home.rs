@@ -28,7 +28,9 @@ use super::TaskInfo;
 use super::error::ExceptionContext;
 use super::header::{Header, TaskRef};
 use super::life;
+use super::state::CALLBACK;
 use crate::attention::Attention;
+use crate::context::Place;
 use crate::current;
 use crate::error::LoopError;
 use crate::ids::{LoopId, TaskIds};
@@ -68,9 +70,12 @@ pub(crate) struct Local {
     /// Tasks that are not done, in order of creation, linked through their headers.
     pub(crate) first: Cell<Option<NonNull<Header>>>,
     pub(crate) last: Cell<Option<NonNull<Header>>>,
-    /// The task that is being polled, or dropped; during a batch, until the next entry takes its
-    /// place, also the one that was.
+    /// The task or callback that is being polled, or dropped; during a batch, until the next entry takes
+    /// its place, also the one that was.
     pub(crate) current: Cell<Option<NonNull<Header>>>,
+    /// The context that was current as the run began: that of its main future, and of what the loop
+    /// calls outside of steps. Null: none, or no run is on.
+    pub(crate) outside: Cell<*const Place>,
     pub(crate) phase: Cell<Phase>,
     /// The main future of the run that is on.
     pub(crate) root: Cell<Option<NonNull<Header>>>,
@@ -307,6 +312,7 @@ impl LocalHome {
             first: Cell::new(None),
             last: Cell::new(None),
             current: Cell::new(None),
+            outside: Cell::new(std::ptr::null()),
             phase: Cell::new(Phase::Open),
             root: Cell::new(None),
             attention: Attention::default(),
@@ -390,8 +396,10 @@ impl LocalHome {
     /// The current task, if it is one to the eyes of users.
     pub(crate) fn current_task(&self) -> Option<TaskRef> {
         let header = self.local().current.get()?;
-        // SAFETY: the current task is alive while it is current.
-        Some(unsafe { TaskRef::share(header) })
+        // SAFETY: what is current is alive while it is.
+        let is_task = unsafe { !header.as_ref().has(CALLBACK) };
+        // SAFETY: as above.
+        is_task.then(|| unsafe { TaskRef::share(header) })
     }
 
     /// The tasks that are not done, in order of creation.

@@ -55,6 +55,13 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
+    /// Has it run in `context`, unless it is over already.
+    pub(super) fn adopt(&self, context: super::context::Context) {
+        if !self.task.is_done() {
+            self.task.head().adopt(context);
+        }
+    }
+
     pub(crate) fn new(task: TaskRef) -> Self {
         Task { task, resolved: false, _output: PhantomData }
     }

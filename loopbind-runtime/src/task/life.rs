@@ -7,19 +7,21 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::Instant;
 
+use super::context::{Context, within};
 use super::error::{ExceptionContext, TaskError};
 use super::header::{Header, TaskRef};
 use super::home::{Home, Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, DONE, Errand, HANDLE, NEW, ROOT, SCHEDULED, TOLD,
+    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, Errand, HANDLE, NEW, ROOT, SCHEDULED, TOLD,
 };
 use super::waker;
 use crate::attention::Matter;
-use crate::panic::caught;
+use crate::context::Place;
+use crate::panic::{PanicPayload, caught};
 
 /// Puts the task at the end of the ready queue, unless it is there or over.
 #[inline]
@@ -167,7 +169,7 @@ unsafe fn poll(header: NonNull<Header>, local: &Local) -> Polled {
         head.polls.set(head.polls.get() + 1);
         local.current.set(Some(header));
         let waker = waker::borrowed(&header);
-        (head.vtable.poll)(header, &mut Context::from_waker(&waker))
+        (head.vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
     }
 }
 
@@ -179,9 +181,9 @@ unsafe fn call(header: NonNull<Header>, local: &Local) -> Polled {
         head.clear(SCHEDULED);
         head.set(CALLED);
         increment(&local.counts.callbacks);
-        local.current.set(None);
+        local.current.set(Some(header));
         let waker = waker::borrowed(&header);
-        (head.vtable.poll)(header, &mut Context::from_waker(&waker))
+        (head.vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
     }
 }
 
@@ -296,10 +298,16 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
         let head = header.as_ref();
         increment(&local.counts.dropped);
         head.set(CANCEL);
-        // The destructors see the task whose they are.
-        let before = local.current.replace((!head.has(CALLBACK)).then_some(header));
-        let dropped = (head.vtable.drop_future)(header);
+        // The destructors see the task whose they are, and its context: also where another loop
+        // runs, or none. What they set in a task that had none ends here.
+        let before = local.current.replace(Some(header));
+        let (context, none) = (head.context(), Place::default());
+        let place = context.as_ref().map_or(&none, Context::place);
+        let dropped = within(place, || (head.vtable.drop_future)(header));
         local.current.set(before);
+        // The task's share is the last one then, as it should be.
+        drop(context);
+        report_values(none.clear(), local);
         let error = match dropped {
             Ok(()) => TaskError::Cancelled,
             Err(payload) => TaskError::Panicked(payload),
@@ -375,6 +383,25 @@ unsafe fn notify_in_order(head: &Header, mut waiter: Option<Waker>, local: &Loca
     if let Some(waiter) = waiter {
         wake(waiter, local);
     }
+    drop_context(head, local);
+}
+
+/// What it inherited and set is dropped at home, as it ends.
+#[cold]
+fn drop_context(head: &Header, local: &Local) {
+    head.clear(CONTEXT);
+    let context = head.cold.borrow_mut().as_mut().and_then(|cold| cold.context.take());
+    if let Some(context) = context {
+        report_values(context.let_go(), local);
+    }
+}
+
+#[cold]
+fn report_values(dropped: Result<(), PanicPayload>, local: &Local) {
+    if let Err(payload) = dropped {
+        let message = "exception in the destructor of a context variable's value";
+        local.report(ExceptionContext::panicked(message, payload));
+    }
 }
 
 /// Queues a callback; its reference becomes the loop's.
@@ -388,6 +415,7 @@ pub(super) unsafe fn queue_callback(callback: TaskRef, local: &Local) {
 }
 
 /// A waker is the user's code: what it throws is reported.
+#[inline]
 fn wake(waker: Waker, local: &Local) {
     if let Err(payload) = caught(move || waker.wake()) {
         local.report(ExceptionContext::panicked("exception in a waker", payload));
@@ -431,6 +459,9 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
             let message =
                 format!("exception in the destructor of a callback made at {}", head.spawned_at);
             head.home.local().report(ExceptionContext::panicked(message, payload));
+        }
+        if head.has(CONTEXT) {
+            drop_context(head, head.home.local());
         }
     }
 }

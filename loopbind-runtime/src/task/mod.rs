@@ -1,11 +1,14 @@
 //! Tasks: futures the loop owns, from their birth to the handing over of their outcome.
 //!
 //! Reading order: `state` (the life of a task, in words), `header` and `raw` (its one allocation),
-//! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` (the handles).
+//! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` (the handles),
+//! `context` and `context_var` (what a task inherits).
 
 mod birth;
 mod builder;
 mod cancelled;
+mod context;
+mod context_var;
 mod error;
 mod header;
 mod home;
@@ -20,6 +23,8 @@ mod yield_now;
 
 pub use builder::TaskBuilder;
 pub use cancelled::cancelled;
+pub use context::Context;
+pub use context_var::{Carried, ContextVar};
 pub use error::{ExceptionContext, TaskError};
 pub use info::{TaskInfo, TaskState};
 pub use join::{AbortOnDrop, Join, Task};
@@ -27,6 +32,7 @@ pub use shield::shield;
 pub use yield_now::yield_now;
 
 pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
+pub(crate) use context::{copy_current, within};
 pub(crate) use header::{RemoteRef, TaskRef};
 pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 pub(crate) use waker::is_spent;

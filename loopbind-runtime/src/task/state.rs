@@ -32,6 +32,7 @@
 //! | `CALLBACK` | birth | never | a callback: no task to the eyes of users |
 //! | `ROOT` | birth | never | the main future of a run; queued again when done, to stop it |
 //! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
+//! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
 //!
 //! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
 
@@ -52,6 +53,7 @@ pub(crate) const DETACHED: State = 1 << 10;
 pub(crate) const CALLBACK: State = 1 << 11;
 pub(crate) const ROOT: State = 1 << 12;
 pub(crate) const NEW: State = 1 << 13;
+pub(crate) const CONTEXT: State = 1 << 14;
 
 /// References, and what other threads have to say, in one word.
 ///
