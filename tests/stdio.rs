@@ -4,8 +4,10 @@
 
 #![cfg(target_os = "linux")]
 
+use std::cell::Cell;
 use std::io::{BufRead, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::join;
@@ -22,13 +24,21 @@ const CASE: &str = "LOOPBIND_STDIO_CASE";
 /// Begins `body` in a process of its own, whose standard streams are pipes. `None`: this is it, and
 /// `body` has run.
 fn begin(test: &str, body: impl FnOnce()) -> Option<Child> {
-    if std::env::var_os(CASE).is_some_and(|case| case == test) {
-        support::limit_lifetime();
-        body();
+    begin_part(test, "", body)
+}
+
+/// As `begin`, for a test that has several: `part` tells which this is.
+fn begin_part(test: &str, part: &str, body: impl FnOnce()) -> Option<Child> {
+    let case = format!("{test}:{part}");
+    if let Some(wanted) = std::env::var_os(CASE) {
+        if *wanted == *case {
+            support::limit_lifetime();
+            body();
+        }
         return None;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CASE, test);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Some(command.spawn().unwrap())
 }
@@ -238,6 +248,49 @@ fn many_write_to_who_does_not_read_and_blocking_work_goes_on() {
     child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
     assert_eq!(&said, b"alive\n");
     assert_eq!(end(child).1.matches('x').count(), MANY << 10);
+}
+
+/// A handle for each write, and nobody reads: the writer waits all the same, and what is kept for the
+/// reader is bounded. Small writes and large ones.
+#[test]
+fn a_fresh_handle_for_each_write_and_the_writer_waits() {
+    const ALL: usize = 8 << 20;
+    for (part, size) in [("small", 16), ("large", 1 << 16)] {
+        let name = "a_fresh_handle_for_each_write_and_the_writer_waits";
+        let child = begin_part(name, part, || {
+            run(async {
+                let taken = Rc::new(Cell::new(0));
+                let count = Rc::clone(&taken);
+                let writing = spawn(async move {
+                    let chunk = "x".repeat(size);
+                    while count.get() < ALL {
+                        io::stdout().write_all(chunk.as_bytes()).await.unwrap();
+                        count.set(count.get() + size);
+                    }
+                });
+                yield_now().await;
+                yield_now().await;
+                assert!(!writing.is_finished(), "{} bytes wait for a reader", taken.get());
+                assert!(taken.get() < 2 << 20, "{} bytes wait for a reader", taken.get());
+                // A write that is given up took nothing.
+                for _ in 0..3 {
+                    assert!(poll!(io::stdout().write_all(b"y")).is_pending());
+                }
+                // The other end reads the output only after it has read this.
+                let mut errors = io::stderr();
+                errors.write_all(b"alive\n").await.unwrap();
+                errors.flush().await.unwrap();
+                writing.await.unwrap();
+            })
+            .unwrap();
+        });
+        let Some(mut child) = child else { continue };
+        let mut said = [0; 6];
+        child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"alive\n");
+        let (_, out) = end(child);
+        assert_eq!((out.matches('x').count(), out.matches('y').count()), (ALL, 0), "{part}");
+    }
 }
 
 /// More than a pipe holds, in chunks that are all taken, and not flushed.

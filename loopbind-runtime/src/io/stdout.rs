@@ -4,7 +4,7 @@
 //! through a queue of the stream's, which one job on the blocking pool empties, so that a reader who
 //! does not read makes nobody wait but who writes, and takes one thread however many those are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,18 +15,29 @@ use std::task::{Context, Poll, ready};
 use futures_io::AsyncWrite;
 
 use crate::blocking;
+use crate::engine::Engine;
 use crate::error::LoopError;
 use crate::event_loop::InFlight;
+use crate::ids::LoopId;
 use crate::panic::caught;
+use crate::reactor::{Waiters, Wakers};
 use crate::sync::reply::{Receiver, Sender, channel};
 use crate::sys;
-use crate::task::LocalHome;
 
 /// Most that is taken by one write.
 const CHUNK: usize = 64 * 1024;
 
 /// Given to the system at once.
 const PIECE: usize = 8 * 1024;
+
+/// What waits to be written for one loop, at most, before a write waits. A handle has one chunk there
+/// and no more; this is for who makes a handle for each write.
+const MOST_WAITING: usize = 1024 * 1024;
+
+const HALF: usize = MOST_WAITING / 2;
+
+/// What a chunk takes besides its bytes, about.
+const ASIDE: usize = 256;
 
 /// A handle of the process's standard output.
 ///
@@ -72,14 +83,24 @@ type Write = fn(&[u8], &InFlight) -> io::Result<()>;
 
 struct Queue {
     chunks: VecDeque<Chunk>,
+    /// Each loop's share in them.
+    shares: BTreeMap<LoopId, Share>,
     /// There is a job that writes until nothing waits.
     writing: bool,
     /// The number of forks of the process whose chunks and job these are.
     forks: u64,
 }
 
+#[derive(Default)]
+struct Share {
+    size: usize,
+    /// Those who wait for it to be less.
+    waiters: Waiters,
+}
+
 struct Chunk {
     bytes: Vec<u8>,
+    of: LoopId,
     sender: Sender<io::Result<()>>,
     /// The end of its loop's run waits for it.
     in_flight: InFlight,
@@ -100,7 +121,12 @@ fn write_to(mut stream: impl io::Write, bytes: &[u8], on: &InFlight) -> io::Resu
 
 impl Stream {
     const fn new(write: Write) -> Self {
-        let queue = Queue { chunks: VecDeque::new(), writing: false, forks: 0 };
+        let queue = Queue {
+            chunks: VecDeque::new(),
+            shares: BTreeMap::new(),
+            writing: false,
+            forks: 0,
+        };
         Stream { queue: Mutex::new(queue), write }
     }
 
@@ -111,29 +137,47 @@ impl Stream {
         let forks = sys::forks();
         if queue.forks != forks {
             // The parent's to write, by a thread that is not here.
-            mem::forget(mem::take(&mut queue.chunks));
+            mem::forget((mem::take(&mut queue.chunks), mem::take(&mut queue.shares)));
             queue.writing = false;
             queue.forks = forks;
         }
         Ok(queue)
     }
 
-    /// Has `bytes` written after all that came before, whatever becomes of the handle.
-    fn submit(
+    /// Has `bytes` written after all that came before, whatever becomes of the handle; waits first where
+    /// too much of this loop's is on its way already.
+    fn poll_submit(
         &'static self,
-        home: &LocalHome,
-        bytes: Vec<u8>,
-    ) -> io::Result<Receiver<io::Result<()>>> {
+        engine: &Engine,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<Receiver<io::Result<()>>>> {
+        let home = &engine.home;
+        // Cloned before the lock, and if it is not needed, dropped behind it.
+        let mut waker = Some(cx.waker().clone());
         let (sender, receiver) = channel();
-        let idle = {
-            let mut queue = self.queue()?;
-            queue.chunks.push_back(Chunk { bytes, sender, in_flight: InFlight::write(home) });
-            !mem::replace(&mut queue.writing, true)
-        };
+        let mut queue = self.queue()?;
+        let share = queue.shares.entry(home.id).or_default();
+        if share.size >= MOST_WAITING {
+            let newcomer = waker.take_if(|waker| !share.waiters.knows(waker));
+            let now = Some((engine.iteration(), home));
+            let surplus = newcomer.map(|waker| share.waiters.push(waker, now));
+            drop(queue);
+            if let Some(surplus) = surplus {
+                surplus.wake(Some(home));
+            }
+            return Poll::Pending;
+        }
+        let in_flight = InFlight::write(home);
+        let chunk = Chunk { bytes: bytes.to_vec(), of: home.id, sender, in_flight };
+        share.size += chunk.size();
+        queue.chunks.push_back(chunk);
+        let idle = !mem::replace(&mut queue.writing, true);
+        drop(queue);
         if idle && blocking::submit(Box::new(|| self.write_all())).is_err() {
             self.refuse_all();
         }
-        Ok(receiver)
+        Poll::Ready(Ok(receiver))
     }
 
     /// The job: writes until nothing waits, in the order in which it came, whoever brought it.
@@ -150,6 +194,12 @@ impl Stream {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let next = queue.chunks.pop_front();
         queue.writing = next.is_some();
+        let waiters = next.as_ref().map(|chunk| queue.take_from_share(chunk));
+        drop(queue);
+        // No loop runs here that could be told of a panic: the panic hook has spoken.
+        if let Some(waiters) = waiters {
+            waiters.wake(None);
+        }
         next
     }
 
@@ -161,7 +211,28 @@ impl Stream {
     }
 }
 
+impl Queue {
+    /// The chunk has left the queue. Gives who is to be woken for the room there is, outside of the lock.
+    fn take_from_share(&mut self, chunk: &Chunk) -> Wakers {
+        let Some(share) = self.shares.get_mut(&chunk.of) else { return Wakers::None };
+        share.size -= chunk.size();
+        // At half, so that whoever wakes finds room for more than a word.
+        let waiters = match share.size {
+            ..=HALF => share.waiters.take(),
+            _ => Wakers::None,
+        };
+        if share.size == 0 {
+            self.shares.remove(&chunk.of);
+        }
+        waiters
+    }
+}
+
 impl Chunk {
+    fn size(&self) -> usize {
+        self.bytes.len() + ASIDE
+    }
+
     fn settle(self, outcome: io::Result<()>) {
         let Chunk { sender, in_flight, .. } = self;
         // Whoever waits is woken, which is code of others: the rest is written all the same.
@@ -199,12 +270,14 @@ impl Written {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let home = LocalHome::running().ok_or(LoopError::NoRunningLoop)?;
-        home.check_fork()?;
-        let taken = bytes.len().min(CHUNK);
-        let receiver = stream.submit(&home, bytes[..taken].to_vec())?;
+        let bytes = &bytes[..bytes.len().min(CHUNK)];
+        let submitted = Engine::with_running(|engine| {
+            engine.home.check_fork()?;
+            stream.poll_submit(engine, cx, bytes)
+        });
+        let receiver = ready!(submitted.ok_or(LoopError::NoRunningLoop)?)?;
         self.0 = Some((sys::forks(), receiver));
-        Poll::Ready(Ok(taken))
+        Poll::Ready(Ok(bytes.len()))
     }
 }
 
@@ -267,7 +340,8 @@ writer! {
     ///
     /// A write takes the bytes, and returns once those before are out; `flush` waits until all are,
     /// however long that takes. What was taken is written in order with what other handles and tasks
-    /// write, whatever becomes of the handle. The end of [`run`](crate::run) waits for it as long as
+    /// write, whatever becomes of the handle. While a mebibyte of a loop's waits for the reader, the
+    /// writes of its fresh handles wait, too; one that is given up took nothing. The end of [`run`](crate::run) waits for it as long as
     /// the reader reads: one who takes nothing for a second keeps no program from ending, and what
     /// was not flushed is lost then. An error is told by the next call. What `print!` has printed
     /// before is written before. Outside of runs a write is a [`LoopError::NoRunningLoop`].

@@ -21,7 +21,7 @@ use signals::Ears;
 pub(crate) use signals::Listener;
 use source::SourceState;
 pub(crate) use source::{Direction, Source};
-pub(crate) use waiters::Waiters;
+pub(crate) use waiters::{Waiters, Wakers};
 pub use watch::Watch;
 use watch::WatchState;
 
