@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::join;
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, poll};
-use loopbind::{Async, EventLoop, Watch, run, spawn, yield_now};
+use loopbind::{Async, EventLoop, Watch, run, spawn, timeout, yield_now};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -504,6 +504,60 @@ fn closed_behind_our_back_and_the_number_watched_again() {
     drop((reader, writer));
     turn(&event_loop);
     trace.assert(&[]);
+}
+
+/// Closed behind our back, and its number is another owner's by now: ending the old watch, or half of it,
+/// takes nothing from the new one.
+#[test]
+fn closed_behind_our_back_and_the_old_watch_ends_under_another_owner() {
+    for halves in [1, 2] {
+        let event_loop = EventLoop::new().unwrap();
+        let (left, _right) = UnixStream::pair().unwrap();
+        let left = take_number(OwnedFd::from(left).into(), 250);
+        let number = left.as_raw_fd();
+        let reader = event_loop.add_reader(Number(number), || ()).unwrap();
+        let writer = (halves == 2).then(|| event_loop.add_writer(Number(number), || ()).unwrap());
+        drop(left);
+        let (left, mut right) = UnixStream::pair().unwrap();
+        let left = take_number(OwnedFd::from(left).into(), number);
+        assert_eq!(left.as_raw_fd(), number);
+        let left = Async::new(left).unwrap();
+        event_loop.run_until_complete(async {
+            let mut readable = Box::pin(left.readable());
+            assert!(poll!(&mut readable).is_pending());
+            drop(reader);
+            right.write_all(b"x").unwrap();
+            timeout(Duration::from_secs(20), readable).await.unwrap().unwrap();
+        })
+        .unwrap();
+        drop(writer);
+    }
+}
+
+/// The same the other way around: the old owner goes, and the new watch is told on.
+#[test]
+fn closed_behind_our_back_and_the_old_owner_goes_under_another_watch() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let (left, _right) = UnixStream::pair().unwrap();
+    let left = take_number(OwnedFd::from(left).into(), 260);
+    let number = left.as_raw_fd();
+    let old = Async::new(Number(number)).unwrap();
+    event_loop
+        .run_until_complete(async { assert!(poll!(Box::pin(old.readable())).is_pending()) })
+        .unwrap();
+    drop(left);
+    let (left, mut right) = UnixStream::pair().unwrap();
+    let left = take_number(OwnedFd::from(left).into(), number);
+    assert_eq!(left.as_raw_fd(), number);
+    let watch = event_loop.add_reader(Number(number), {
+        let trace = trace.clone();
+        move || trace.note("reader")
+    }).unwrap();
+    drop(old);
+    right.write_all(b"x").unwrap();
+    turn(&event_loop);
+    trace.assert(&["reader"]);
+    drop((watch, left));
 }
 
 /// One registration per descriptor and loop: the second is refused, and told why.

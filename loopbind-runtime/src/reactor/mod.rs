@@ -12,6 +12,7 @@ mod waiters;
 mod watch;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
@@ -46,11 +47,15 @@ pub(crate) struct Reactor {
 struct Slots {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Whose each descriptor's number is. One that was closed behind its tenant's back may be another's
+    /// by now: what its tenant tells the system then would be about that one.
+    numbers: HashMap<RawFd, Key>,
 }
 
 #[derive(Default)]
 struct Slot {
     generation: u32,
+    number: RawFd,
     tenant: Option<Tenant>,
 }
 
@@ -81,12 +86,13 @@ impl Key {
 }
 
 impl Slots {
-    fn insert(&mut self, tenant: Tenant) -> Key {
+    fn insert(&mut self, tenant: Tenant, number: RawFd) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
         });
         let place = &mut self.slots[slot as usize];
+        place.number = number;
         place.tenant = Some(tenant);
         Key::new(slot, place.generation)
     }
@@ -96,15 +102,44 @@ impl Slots {
         if slot.generation == key.generation() { slot.tenant.clone() } else { None }
     }
 
+    /// The system has registered it: its descriptor's number is its own from here on.
+    fn confirm(&mut self, key: Key) {
+        self.numbers.insert(self.slots[key.slot()].number, key);
+    }
+
+    /// Whether the number of its descriptor is still its own.
+    fn has_number(&self, key: Key) -> bool {
+        let number = self.slots.get(key.slot()).map(|slot| slot.number);
+        number.and_then(|number| self.numbers.get(&number)) == Some(&key)
+    }
+
     fn remove(&mut self, key: Key) -> Option<Tenant> {
+        let has_number = self.has_number(key);
         let slot = self.slots.get_mut(key.slot())?;
         if slot.generation != key.generation() {
             return None;
         }
         let tenant = slot.tenant.take()?;
         slot.generation = slot.generation.wrapping_add(1);
+        if has_number {
+            self.numbers.remove(&slot.number);
+        }
         self.free.push(key.slot() as u32);
         Some(tenant)
+    }
+
+    /// All of them. Their keys find nobody any more, whoever comes instead.
+    fn remove_all(&mut self) -> Vec<Tenant> {
+        self.numbers.clear();
+        let mut tenants = Vec::new();
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(tenant) = slot.tenant.take() {
+                slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(at as u32);
+                tenants.push(tenant);
+            }
+        }
+        tenants
     }
 
     fn len(&self) -> usize {
@@ -192,9 +227,12 @@ impl Reactor {
         self.home.check_fork()?;
         let driver = self.driver.borrow();
         let driver = driver.as_ref().ok_or(LoopError::Closed)?;
-        let key = self.slots.borrow_mut().insert(tenant);
+        let key = self.slots.borrow_mut().insert(tenant, fd.as_raw_fd());
         match driver.add(fd, key.0, interest) {
-            Ok(()) => Ok(key),
+            Ok(()) => {
+                self.slots.borrow_mut().confirm(key);
+                Ok(key)
+            }
             Err(error) => {
                 // Out of the table first, whatever the system says.
                 let tenant = self.slots.borrow_mut().remove(key);
@@ -222,16 +260,23 @@ impl Reactor {
         io::Error::new(error.kind(), message)
     }
 
+    /// `NotFound`: the descriptor was closed, and is registered no more.
     fn modify(&self, fd: BorrowedFd<'_>, key: Key, interest: Interest) -> io::Result<()> {
         self.home.check_fork()?;
+        if !self.slots.borrow().has_number(key) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let driver = self.driver.borrow();
         driver.as_ref().ok_or(LoopError::Closed)?.modify(fd, key.0, interest)
     }
 
     /// Out of the table, and out of the system's before the descriptor is closed.
     fn deregister(&self, fd: BorrowedFd<'_>, key: Key) {
-        let tenant = self.slots.borrow_mut().remove(key);
-        if tenant.is_some() && !self.is_inherited() {
+        let (has_number, tenant) = {
+            let mut slots = self.slots.borrow_mut();
+            (slots.has_number(key), slots.remove(key))
+        };
+        if has_number && !self.is_inherited() {
             if let Some(driver) = &*self.driver.borrow() {
                 // The descriptor may be gone behind our back; the key is, in any case.
                 let _ = driver.remove(fd);
@@ -242,18 +287,18 @@ impl Reactor {
 
     /// The watch on the descriptor of this number, if there is one.
     fn watch_on(&self, fd: RawFd) -> Option<Rc<WatchState>> {
-        self.slots.borrow().slots.iter().find_map(|slot| match &slot.tenant {
-            Some(Tenant::Watch(watch)) if watch.number() == fd => Some(Rc::clone(watch)),
+        let slots = self.slots.borrow();
+        match slots.get(*slots.numbers.get(&fd)?) {
+            Some(Tenant::Watch(watch)) => Some(watch),
             _ => None,
-        })
+        }
     }
 
     /// Gives everything back: the loop is closed. False: there was nothing.
     pub(crate) fn clear(&self) -> bool {
-        let slots = self.slots.take();
-        let mut found = false;
-        for tenant in slots.slots.into_iter().filter_map(|slot| slot.tenant) {
-            found = true;
+        let tenants = self.slots.borrow_mut().remove_all();
+        let found = !tenants.is_empty();
+        for tenant in tenants {
             match tenant {
                 Tenant::Source(source) => source.evict(),
                 Tenant::Watch(watch) => watch.evict(),
@@ -281,12 +326,41 @@ mod tests {
     #[test]
     fn a_stale_key_finds_nobody() {
         let mut slots = Slots::default();
-        let first = slots.insert(Tenant::Source(Rc::default()));
+        let first = slots.insert(Tenant::Source(Rc::default()), 3);
         assert!(slots.get(first).is_some() && slots.len() == 1);
         assert!(slots.remove(first).is_some());
-        let second = slots.insert(Tenant::Source(Rc::default()));
+        let second = slots.insert(Tenant::Source(Rc::default()), 3);
         assert_eq!(second.slot(), first.slot(), "the slot is used again");
         assert!(slots.get(first).is_none() && slots.remove(first).is_none());
         assert!(slots.get(second).is_some());
+    }
+
+    /// What a destructor registers while a loop closes is not what another one, a moment later, takes
+    /// out.
+    #[test]
+    fn a_key_from_before_the_closing_finds_nobody() {
+        let mut slots = Slots::default();
+        let old = slots.insert(Tenant::Source(Rc::default()), 3);
+        slots.confirm(old);
+        assert_eq!((slots.remove_all().len(), slots.len()), (1, 0));
+        let new = slots.insert(Tenant::Source(Rc::default()), 3);
+        slots.confirm(new);
+        assert_eq!(new.slot(), old.slot(), "the slot is used again");
+        assert!(slots.get(old).is_none() && slots.remove(old).is_none() && !slots.has_number(old));
+        assert!(slots.get(new).is_some() && slots.has_number(new));
+    }
+
+    #[test]
+    fn a_number_is_whose_it_was_last() {
+        let mut slots = Slots::default();
+        let [first, second] = [3, 3].map(|number| {
+            let key = slots.insert(Tenant::Source(Rc::default()), number);
+            slots.confirm(key);
+            key
+        });
+        assert!(!slots.has_number(first) && slots.has_number(second));
+        assert!(slots.remove(first).is_some());
+        assert!(slots.has_number(second), "the first had no number to give back");
+        assert!(slots.remove(second).is_some() && slots.numbers.is_empty());
     }
 }
