@@ -339,6 +339,51 @@ fn a_reader_who_is_slow_at_the_end_gets_it_all() {
     assert!(text.windows(1 << 16).any(|chunk| chunk.iter().all(|&byte| byte == b'd')));
 }
 
+/// Forked while the parent's thread reads, and has std's lock on the stream: the forked process reads,
+/// by a thread of its own, and wakes nobody of the parent's.
+#[test]
+fn forked_while_somebody_reads_then_read_there() {
+    let child = begin("forked_while_somebody_reads_then_read_there", || {
+        let event_loop = EventLoop::new().unwrap();
+        let waiting = event_loop.create_task(async { io::stdin().read(&mut [0; 1]).await });
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        // `read`, of descriptor 0.
+        let reads = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let call = |path| std::fs::read_to_string(path).unwrap_or_default();
+            let call_of = |number: i64| format!("{number} 0x0 ");
+            tasks
+                .map(|task| call(task.unwrap().path().join("syscall")))
+                .any(|call| call.starts_with(&call_of(libc::SYS_read)))
+        };
+        while !reads() {
+            std::thread::yield_now();
+        }
+        // SAFETY: what the forked process uses is what this is about.
+        if unsafe { libc::fork() } > 0 {
+            // SAFETY: no preconditions. The thread that reads ends with the process.
+            unsafe { libc::_exit(0) };
+        }
+        support::limit_lifetime();
+        let heard = run(async {
+            let mut heard = [0; 16];
+            let read = async { io::stdin().read(&mut heard).await };
+            let count = timeout(Duration::from_secs(20), read).await;
+            format!("{count:?} {:?}", String::from_utf8_lossy(&heard[..4]))
+        });
+        println!("{}", heard.unwrap());
+        assert!(!waiting.is_finished());
+        // SAFETY: no preconditions.
+        unsafe { libc::_exit(0) };
+    });
+    let Some(mut child) = child else { return };
+    let mut input = child.stdin.take().unwrap();
+    assert!(child.wait().unwrap().success());
+    input.write_all(b"word").unwrap();
+    let (_, said) = end(child);
+    assert!(said.contains("Ok(Ok(4)) \"word\""), "{said}");
+}
+
 /// Other processes have the same description open: it stays as it was.
 #[test]
 fn the_streams_stay_blocking() {

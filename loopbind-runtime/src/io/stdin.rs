@@ -5,7 +5,9 @@
 //! be left waiting for input that never comes, which keeps no program from ending, because nobody
 //! waits for the thread.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -85,7 +87,9 @@ static DESK: Desk = Desk {
         end: None,
         wanted: false,
         waiters: Waiters::new(),
-        reader: None,
+        reader: Reader::Gone,
+        forks: 0,
+        lock: StdLock::Ours,
     }),
     asked: Condvar::new(),
 };
@@ -103,12 +107,48 @@ struct State {
     end: Option<io::Result<usize>>,
     wanted: bool,
     waiters: Waiters,
-    /// The thread, if there is one: by the number of forks, for a child has none.
-    reader: Option<u64>,
+    reader: Reader,
+    /// The number of forks of the process whose waiters and thread these are.
+    forks: u64,
+    lock: StdLock,
+}
+
+/// The thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    There,
+    Gone,
+}
+
+/// Who may have std's lock on the stream.
+#[derive(Clone, Copy)]
+enum StdLock {
+    Ours,
+    /// A thread of the parent's, which read when this process was forked: for ever.
+    Lost,
+}
+
+impl StdLock {
+    fn read(self, chunk: &mut [u8]) -> io::Result<usize> {
+        match self {
+            StdLock::Ours => io::stdin().read(chunk),
+            // Around std's buffer, which was empty: that thread waited for more.
+            StdLock::Lost => File::from(io::stdin().as_fd().try_clone_to_owned()?).read(chunk),
+        }
+    }
 }
 
 impl Desk {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let unreachable = "standard input cannot be reached in this forked process";
+        let state = sys::lock_after_fork(&self.state);
+        let mut state = state.ok_or_else(|| io::Error::other(unreachable))?;
+        state.leave_to_the_parent();
+        Ok(state)
+    }
+
+    /// For the thread, which whoever asked started in this process.
+    fn own_state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +169,7 @@ impl Desk {
     ) -> Poll<io::Result<usize>> {
         // Cloned before the lock, and if it is here already, dropped behind it.
         let mut waker = Some(cx.waker().clone());
-        let mut state = self.state();
+        let mut state = self.state()?;
         if let Some(done) = state.take(buffer) {
             return Poll::Ready(done);
         }
@@ -151,13 +191,13 @@ impl Desk {
 
     fn read_on_demand(&self) {
         let mut chunk = vec![0; CHUNK];
-        while self.is_asked() {
-            let outcome = io::stdin().read(&mut chunk);
+        while let Some(lock) = self.is_asked() {
+            let outcome = lock.read(&mut chunk);
             if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
                 continue;
             }
             let waiters = {
-                let mut state = self.state();
+                let mut state = self.own_state();
                 state.wanted = false;
                 match outcome {
                     Ok(read @ 1..) => {
@@ -173,19 +213,32 @@ impl Desk {
         }
     }
 
-    /// Waits until somebody asks; false, and the thread is gone, where nobody does for a while.
-    fn is_asked(&self) -> bool {
+    /// Waits until somebody asks; `None`, and the thread is gone, where nobody does for a while.
+    fn is_asked(&self) -> Option<StdLock> {
         let idle = |state: &mut State| !state.wanted;
-        let waited = self.asked.wait_timeout_while(self.state(), PATIENCE, idle);
+        let waited = self.asked.wait_timeout_while(self.own_state(), PATIENCE, idle);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if !state.wanted {
-            state.reader = None;
+            state.reader = Reader::Gone;
+            return None;
         }
-        state.wanted
+        Some(state.lock)
     }
 }
 
 impl State {
+    /// In a forked process, the first time: what belongs to the parent's tasks and thread is forgotten.
+    fn leave_to_the_parent(&mut self) {
+        let forks = sys::forks();
+        if self.forks != forks {
+            mem::forget(self.waiters.take());
+            if self.reader == Reader::There && self.wanted {
+                self.lock = StdLock::Lost;
+            }
+            (self.reader, self.wanted, self.forks) = (Reader::Gone, false, forks);
+        }
+    }
+
     fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let input = &self.input[self.taken..];
         if input.is_empty() {
@@ -198,11 +251,10 @@ impl State {
     }
 
     fn see_to_reader(&mut self) -> io::Result<()> {
-        let forks = sys::forks();
-        if self.reader != Some(forks) {
+        if self.reader == Reader::Gone {
             let thread = std::thread::Builder::new().name("loopbind-stdin".into());
             thread.spawn(|| DESK.read_on_demand())?;
-            self.reader = Some(forks);
+            self.reader = Reader::There;
         }
         Ok(())
     }
