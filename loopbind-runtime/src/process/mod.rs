@@ -2,7 +2,7 @@
 //!
 //! [`Command`] is `std::process::Command` with `spawn`, `status` and `output` for loops. On Linux a
 //! child is watched through a descriptor of its own; kernels without those (before 5.3) have a thread
-//! of the blocking pool wait. `SIGCHLD` is not used, and no child but ours is ever reaped: loops on
+//! for each child wait. `SIGCHLD` is not used, and no child but ours is ever reaped: loops on
 //! several threads, and other libraries, do not take each other's. SUB-06, SUB-11.
 //!
 //! # Children that nobody waits for

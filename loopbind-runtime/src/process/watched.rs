@@ -12,6 +12,7 @@ use super::orphans::{self, Orphan};
 use crate::engine::Engine;
 use crate::error::LoopError;
 use crate::io::Async;
+use crate::panic::caught;
 use crate::reactor::{Direction, Reactor};
 use crate::sync::reply::{Receiver, channel};
 use crate::sys::{self, ChildName, SignalKind};
@@ -32,7 +33,7 @@ pub(super) struct Watched {
 /// What says that it has ended.
 enum End {
     Descriptor(Async<OwnedFd>),
-    /// No such descriptor can be had: a job that waits, from the first time somebody asks.
+    /// No such descriptor can be had: a thread that waits, from the first time somebody asks.
     Waiter(Option<Receiver<()>>),
     /// Given away, by the destructor.
     Gone,
@@ -185,16 +186,17 @@ fn poll_waiter(
     }
 }
 
-/// A job that waits for the end of a child, and leaves the reaping to whoever has it then. An error
-/// where no thread can be had for it.
+/// A thread that waits for the end of a child, and leaves the reaping to whoever has it then. None of the
+/// blocking pool's: those are only so many, and a child may live for ever.
 fn start_waiter(pid: u32) -> io::Result<Receiver<()>> {
     let (sender, receiver) = channel();
     let wait = move || {
         sys::await_end(pid);
-        let _ = sender.settle(());
+        // Whoever waits is woken, which is code of others: the orphans are seen to all the same.
+        let _ = caught(move || sender.settle(()));
         orphans::sweep();
     };
-    crate::blocking::submit(Box::new(wait)).map_err(|(error, _job)| error)?;
+    std::thread::Builder::new().name("loopbind-child".into()).spawn(wait)?;
     Ok(receiver)
 }
 
