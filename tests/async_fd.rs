@@ -522,14 +522,15 @@ fn closed_behind_our_back_and_the_old_watch_ends_under_another_owner() {
         let left = take_number(OwnedFd::from(left).into(), number);
         assert_eq!(left.as_raw_fd(), number);
         let left = Async::new(left).unwrap();
-        event_loop.run_until_complete(async {
-            let mut readable = Box::pin(left.readable());
-            assert!(poll!(&mut readable).is_pending());
-            drop(reader);
-            right.write_all(b"x").unwrap();
-            timeout(Duration::from_secs(20), readable).await.unwrap().unwrap();
-        })
-        .unwrap();
+        event_loop
+            .run_until_complete(async {
+                let mut readable = Box::pin(left.readable());
+                assert!(poll!(&mut readable).is_pending());
+                drop(reader);
+                right.write_all(b"x").unwrap();
+                timeout(Duration::from_secs(20), readable).await.unwrap().unwrap();
+            })
+            .unwrap();
         drop(writer);
     }
 }
@@ -549,10 +550,12 @@ fn closed_behind_our_back_and_the_old_owner_goes_under_another_watch() {
     let (left, mut right) = UnixStream::pair().unwrap();
     let left = take_number(OwnedFd::from(left).into(), number);
     assert_eq!(left.as_raw_fd(), number);
-    let watch = event_loop.add_reader(Number(number), {
-        let trace = trace.clone();
-        move || trace.note("reader")
-    }).unwrap();
+    let watch = event_loop
+        .add_reader(Number(number), {
+            let trace = trace.clone();
+            move || trace.note("reader")
+        })
+        .unwrap();
     drop(old);
     right.write_all(b"x").unwrap();
     turn(&event_loop);

@@ -233,7 +233,8 @@ fn a_hundred_on_each_of_two_loops_at_once() {
                         })
                         .collect();
                     // All are there, on both loops, and are waited for, before the first one ends.
-                    let inputs: Vec<_> = children.iter_mut().map(|child| child.stdin.take()).collect();
+                    let inputs: Vec<_> =
+                        children.iter_mut().map(|child| child.stdin.take()).collect();
                     for child in &mut children {
                         assert!(poll!(Box::pin(child.wait())).is_pending());
                     }
@@ -298,7 +299,8 @@ fn closed_with_a_child_then_a_virtual_clock_waits_for_one() {
         let told = Rc::clone(&ended);
         virtual_loop
             .run_until_complete(async move {
-                let task = spawn(async move { told.set(Some(sh("exit 7").status().await.unwrap())) });
+                let task =
+                    spawn(async move { told.set(Some(sh("exit 7").status().await.unwrap())) });
                 sleep(Duration::from_secs(3600)).await;
                 assert!(task.is_finished(), "an hour is not over before the child is");
                 task.await.unwrap();

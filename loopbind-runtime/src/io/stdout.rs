@@ -121,12 +121,8 @@ fn write_to(mut stream: impl io::Write, bytes: &[u8], on: &InFlight) -> io::Resu
 
 impl Stream {
     const fn new(write: Write) -> Self {
-        let queue = Queue {
-            chunks: VecDeque::new(),
-            shares: BTreeMap::new(),
-            writing: false,
-            forks: 0,
-        };
+        let queue =
+            Queue { chunks: VecDeque::new(), shares: BTreeMap::new(), writing: false, forks: 0 };
         Stream { queue: Mutex::new(queue), write }
     }
 
