@@ -101,8 +101,21 @@ rows! {
     net::UnixDatagram: no no yes;
     net::Server: no no yes;
     signal::Signal: no no yes;
+    sync::Lock<u8>: no no yes;
+    sync::Lock<PhantomPinned>: no no no;
+    sync::LockGuard<'static, u8>: no no yes;
+    sync::LockGuard<'static, PhantomPinned>: no no yes;
+    sync::OwnedLockGuard<u8>: no no yes;
+    sync::RwLock<u8>: no no yes;
+    sync::RwLockReadGuard<'static, u8>: no no yes;
+    sync::RwLockWriteGuard<'static, u8>: no no yes;
+    sync::OwnedRwLockReadGuard<u8>: no no yes;
+    sync::OwnedRwLockWriteGuard<u8>: no no yes;
     sync::Event: no no yes;
+    sync::Condition: no no yes;
     sync::Semaphore: no no yes;
+    sync::Barrier: no no yes;
+    sync::OnceCell<u8>: no no yes;
     sync::Permit<'static>: no no yes;
     sync::OwnedPermit: no no yes;
     task::Context: no no yes;
@@ -139,6 +152,7 @@ rows! {
     LoopId: yes yes yes;
     Turn: yes yes yes;
     UnhandledPanic: yes yes yes;
+    sync::BrokenBarrier: yes yes yes;
     Elapsed: yes yes yes;
     MissedTick: yes yes yes;
 }
@@ -162,4 +176,5 @@ fn errors_are_errors_that_travel() {
     error::<LoopError>();
     error::<TaskError>();
     error::<Elapsed>();
+    error::<sync::BrokenBarrier>();
 }

@@ -36,6 +36,9 @@ const PINNED: &[&str] = &[
     "RNR-26",
     // Context variables.
     "CTX-01", "CTX-02", "CTX-03", "CTX-04", "CTX-05", "CTX-06", "CTX-08", "CTX-10",
+    // Locks, events, conditions, semaphores, barriers.
+    "LCK-01", "LCK-02", "LCK-03", "LCK-04", "LCK-05", "EVT-01", "EVT-02", "CND-01", "CND-02", "CND-03",
+    "CND-04", "SEM-01", "SEM-02", "SEM-03", "BAR-01", "BAR-02",
     // Descriptors, servers, signals, processes, forks.
     "IO-03", "SRV-03", "SIG-03", "SUB-04", "PRC-01", "PRC-02",
 ];

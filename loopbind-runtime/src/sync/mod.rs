@@ -23,11 +23,24 @@
 //! # Ok::<(), loopbind::LoopError>(())
 //! ```
 
+mod barrier;
+mod condition;
 mod event;
+mod lock;
+mod once_cell;
+mod place;
 pub(crate) mod reply;
+mod rw_lock;
 mod semaphore;
 mod wait;
 mod waiters;
 
+pub use barrier::{Barrier, BrokenBarrier};
+pub use condition::Condition;
 pub use event::Event;
+pub use lock::{Lock, LockGuard, OwnedLockGuard};
+pub use once_cell::OnceCell;
+pub use rw_lock::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
