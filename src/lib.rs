@@ -77,7 +77,7 @@
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 pub use loopbind_runtime::{
-    AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
+    AbortHandle, AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
     ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
     RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
     Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop, get_running_loop, main_loop,

@@ -247,6 +247,80 @@ fn cancelled_then_callbacks_and_waiter_hear_of_it() {
     trace.assert(&["callback"]);
 }
 
+/// Who awaits a task that was asked hears of it only once the future is gone, with all its destructors,
+/// nested ones too.
+#[test]
+fn who_awaits_hears_of_it_once_the_future_is_gone() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let log = trace.clone();
+    event_loop
+        .run_until_complete(async move {
+            let inner = log.clone();
+            let task = spawn(async move {
+                let _outer = inner.probe("outer");
+                let nested = async {
+                    let (_first, _second) = (inner.probe("second"), inner.probe("first"));
+                    pending::<()>().await;
+                };
+                nested.await;
+            });
+            yield_now().await;
+            task.cancel();
+            log.note("asked");
+            log.note(format!("{:?}", task.await.unwrap_err()));
+        })
+        .unwrap();
+    trace.assert(&["asked", "first dropped", "second dropped", "outer dropped", "Cancelled"]);
+}
+
+/// Completion and a request in one iteration: what was ready to run before the request runs first and has
+/// its value; asked first, the task is dropped.
+#[test]
+fn done_and_asked_in_one_iteration_is_decided_by_who_runs_first() {
+    for asked_first in [true, false] {
+        let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+        let task = Rc::new(RefCell::new(None));
+        let (shared, log) = (Rc::clone(&task), trace.clone());
+        let ask = move || {
+            let asked = shared.borrow().as_ref().map(Task::<u32>::cancel).unwrap();
+            log.note(format!("asked: {asked}"));
+        };
+        let mut ask = Some(ask);
+        if asked_first {
+            event_loop.call_soon(ask.take().unwrap());
+        }
+        let log = trace.clone();
+        *task.borrow_mut() = Some(event_loop.create_task(async move {
+            log.note("done");
+            7
+        }));
+        if let Some(ask) = ask {
+            event_loop.call_soon(ask);
+        }
+        turn(&event_loop);
+        turn(&event_loop);
+        trace.assert(if asked_first { &["asked: true"] } else { &["done", "asked: false"] });
+        let outcome = task.borrow_mut().as_mut().unwrap().try_result().unwrap();
+        assert_eq!(outcome.is_ok(), !asked_first);
+    }
+}
+
+/// Asked from a done-callback of another: it lands in the next iteration, like any request of a callback.
+#[test]
+fn asked_from_a_done_callback_lands_in_the_next_iteration() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let task = waiting(&event_loop, &trace, "future");
+    let first = event_loop.create_task(ready(()));
+    let log = trace.clone();
+    first.add_done_callback(move || log.note(format!("asked: {}", task.cancel())));
+    turn(&event_loop);
+    trace.assert(&[]);
+    turn(&event_loop);
+    trace.assert(&["asked: true"]);
+    turn(&event_loop);
+    trace.assert(&["future dropped"]);
+}
+
 /// Asked from a done-callback of its own: over, so false.
 #[test]
 fn asked_from_its_own_done_callback_is_too_late() {
@@ -523,6 +597,45 @@ fn a_stopped_run_takes_along_what_its_main_awaited() {
     trace.assert(&["other dropped"]);
 }
 
+/// CAN-04: through handles that are awaited and guards alike, a thousand deep: one task per iteration, and
+/// no stack, also where the loop closes over it; those who joined or shielded stay.
+#[test]
+fn a_chain_of_handles_and_guards_unwinds_one_task_per_iteration() {
+    const DEPTH: usize = 1_000;
+    let chain = |event_loop: &EventLoop, kinds: usize| {
+        let mut last = event_loop.create_task(pending::<()>());
+        for link in 0..DEPTH {
+            let mut inner = last;
+            last = event_loop.create_task(async move {
+                match link % kinds {
+                    0 => drop(inner.await),
+                    1 => drop(inner.abort_on_drop().await),
+                    2 => drop(inner.join().await),
+                    _ => drop(task::shield(inner).await),
+                }
+            });
+        }
+        last
+    };
+    let event_loop = EventLoop::new().unwrap();
+    let last = chain(&event_loop, 2);
+    turn(&event_loop);
+    last.cancel();
+    for left in (0..=DEPTH).rev() {
+        turn(&event_loop);
+        assert_eq!(event_loop.metrics().tasks_alive, left);
+    }
+
+    let last = chain(&event_loop, 4);
+    turn(&event_loop);
+    last.cancel();
+    turn(&event_loop);
+    turn(&event_loop);
+    assert_eq!(event_loop.metrics().tasks_alive, DEPTH, "the last one only: it held a shield");
+    event_loop.close().unwrap();
+    assert_eq!(event_loop.metrics().tasks_alive, 0);
+}
+
 // ─── shield ─────────────────────────────────────────────────────────────────────────────────────
 
 /// SHI-01: cancelling who awaits a shield leaves the shielded task.
@@ -661,6 +774,99 @@ fn every_listener_is_told_in_order() {
     let mut events = trace.take();
     events.sort();
     assert_eq!(events, ["first", "second"]);
+}
+
+/// A listener that goes as another one is woken was told, like all of them: when the last of those who
+/// were told is dropped unheard, the request stands as if nobody had listened.
+#[test]
+fn a_listener_dropped_as_another_is_woken_was_told_too() {
+    type Listening = Pin<Box<dyn Future<Output = ()>>>;
+    struct DropOther(Rc<RefCell<Option<Listening>>>);
+    impl Drop for DropOther {
+        fn drop(&mut self) {
+            let other = self.0.borrow_mut().take();
+            drop(other);
+        }
+    }
+    // A waker that drops the other listener when it is used up, by its wake.
+    struct Wake(std::sync::Mutex<Option<DropOther>>);
+    // SAFETY: woken and dropped on this thread alone.
+    unsafe impl Send for Wake {}
+    // SAFETY: as for `Send`.
+    unsafe impl Sync for Wake {}
+    impl std::task::Wake for Wake {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.lock().unwrap().take();
+        }
+    }
+
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let other: Rc<RefCell<Option<Listening>>> =
+        Rc::new(RefCell::new(Some(Box::pin(task::cancelled()))));
+    let probe = trace.probe("future");
+    let mut first: Option<Listening> = Some(Box::pin(task::cancelled()));
+    let mut steps = 0;
+    let mut task = event_loop.create_task(poll_fn(move |cx| {
+        let _probe = &probe;
+        steps += 1;
+        if steps == 1 {
+            let wake = Wake(std::sync::Mutex::new(Some(DropOther(Rc::clone(&other)))));
+            let waker = Waker::from(std::sync::Arc::new(wake));
+            let mut cx_of_first = std::task::Context::from_waker(&waker);
+            assert!(first.as_mut().unwrap().as_mut().poll(&mut cx_of_first).is_pending());
+            assert!(other.borrow_mut().as_mut().unwrap().as_mut().poll(cx).is_pending());
+        } else {
+            assert!(other.borrow().is_none());
+            first = None;
+        }
+        Poll::<()>::Pending
+    }));
+    turn(&event_loop);
+    task.cancel();
+    turn(&event_loop);
+    turn(&event_loop);
+    trace.assert(&["future dropped"]);
+    assert!(is_cancelled(&mut task));
+}
+
+/// Dropping many listeners of one task takes a time in proportion to their number, in any order.
+#[cfg(target_os = "linux")]
+#[test]
+fn many_listeners_of_one_task_are_dropped_in_proportion_to_their_number() {
+    /// What this thread has worked, whatever else the machine does.
+    fn worked() -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place for the answer.
+        let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        assert_eq!(result, 0);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    let cost = |count: usize| {
+        let event_loop = EventLoop::new().unwrap();
+        let dropping = async move {
+            let mut listeners: Vec<_> = (0..count).map(|_| Box::pin(task::cancelled())).collect();
+            poll_fn(|cx| {
+                assert!(
+                    listeners.iter_mut().all(|listener| listener.as_mut().poll(cx).is_pending())
+                );
+                Poll::Ready(())
+            })
+            .await;
+            let before = worked();
+            // From the middle, the end and the beginning in turn.
+            while listeners.len() > 2 {
+                listeners.swap_remove(listeners.len() / 2);
+                listeners.pop();
+                listeners.swap_remove(0);
+            }
+            worked() - before
+        };
+        let task = event_loop.create_task(dropping);
+        event_loop.run_until_complete(task).unwrap().unwrap()
+    };
+    let few = (0..5).map(|_| cost(10_000)).min().unwrap();
+    let many = cost(100_000);
+    assert!(many < few * 40, "ten times as many: {few:?}, then {many:?}");
 }
 
 /// A listener that was never polled is none, and one that was dropped before is none either.

@@ -48,8 +48,8 @@ pub use io::Async;
 pub use panic::PanicPayload;
 pub use reactor::Watch;
 pub use task::{
-    AbortOnDrop, ExceptionContext, Join, Task, TaskBuilder, TaskError, TaskInfo, TaskState, spawn,
-    yield_now,
+    AbortHandle, AbortOnDrop, ExceptionContext, Join, Task, TaskBuilder, TaskError, TaskInfo,
+    TaskState, spawn, yield_now,
 };
 pub use time::{sleep, sleep_until, timeout, timeout_at};
 

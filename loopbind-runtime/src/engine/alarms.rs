@@ -15,6 +15,8 @@ use crate::timers::{TimerKey, Timers};
 pub(crate) enum Due {
     Wake(Waker),
     Call(TaskRef),
+    /// The task's grace is over.
+    Abort(TaskRef),
 }
 
 pub(crate) struct Alarms {
@@ -57,7 +59,7 @@ impl Alarms {
         let same = match self.timers.borrow_mut().get_mut(key) {
             None => return false,
             Some(Due::Wake(known)) => known.will_wake(waker),
-            Some(Due::Call(_)) => true,
+            Some(Due::Call(_) | Due::Abort(_)) => true,
         };
         if !same {
             // Clone before the borrow, drop after it.
@@ -107,6 +109,9 @@ impl Alarms {
             match due {
                 None => break,
                 Some(Due::Call(callback)) => home.queue(callback),
+                Some(Due::Abort(task)) => {
+                    task.abort();
+                }
                 Some(Due::Wake(waker)) => {
                     if let Err(payload) = caught(move || waker.wake()) {
                         let context = ExceptionContext::panicked("exception in a waker", payload);

@@ -72,6 +72,8 @@ impl Engine {
             match due {
                 Due::Wake(waker) => discard(waker),
                 Due::Call(callback) => callback.retract(),
+                // It ends with the rest.
+                Due::Abort(_) => {}
             }
         }
         found

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Engine, Exit, Hold, UnhandledPanic};
+use super::{Due, Engine, Exit, Hold, UnhandledPanic};
 use crate::attention::Matter;
+use crate::clock::Tick;
 use crate::panic::{caught, discard};
-use crate::task::{ExceptionContext, Keeper, Step, TaskInfo, report_to_stderr};
+use crate::task::{ExceptionContext, Keeper, Step, TaskInfo, TaskRef, report_to_stderr};
+use crate::timers::TimerKey;
 
 pub(crate) type Handler = Rc<dyn Fn(&Engine, &ExceptionContext)>;
 
@@ -63,6 +65,18 @@ impl Keeper for Engine {
             )),
         }
     }
+
+    fn now(&self) -> Tick {
+        self.alarms.clock.read()
+    }
+
+    fn abort_at(&self, at: Tick, task: TaskRef) -> TimerKey {
+        self.alarms.set(at, Due::Abort(task))
+    }
+
+    fn call_off(&self, timer: TimerKey) {
+        drop(self.alarms.unset(timer));
+    }
 }
 
 impl Keeper for Hold {
@@ -76,6 +90,18 @@ impl Keeper for Hold {
 
     fn stepped(&self, step: Step, took: Duration) {
         Engine::stepped(self, step, took);
+    }
+
+    fn now(&self) -> Tick {
+        Keeper::now(&***self)
+    }
+
+    fn abort_at(&self, at: Tick, task: TaskRef) -> TimerKey {
+        Engine::abort_at(self, at, task)
+    }
+
+    fn call_off(&self, timer: TimerKey) {
+        Engine::call_off(self, timer);
     }
 }
 

@@ -16,8 +16,8 @@ use crate::ids::LoopId;
 use crate::panic::caught;
 use crate::sync::reply::{Receiver, Sender, channel};
 use crate::task::{
-    Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback, post_task,
-    report_to_stderr,
+    AbortHandle, Birth, ExceptionContext, Home, LocalHome, RemoteRef, TaskError, post_callback,
+    post_task, report_to_stderr,
 };
 
 /// A loop, from any thread: posts callbacks and starts tasks there.
@@ -359,11 +359,46 @@ impl<T> RemoteTask<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn cancel(&self) -> bool {
-        if self.is_finished() || self.home.is_inherited() {
-            return false;
-        }
-        self.task.cancel();
-        true
+        !self.is_finished() && self.task.cancel()
+    }
+
+    /// Asks the task to end, and bounds what it does with its say, as `Task::cancel_within` does; the
+    /// grace counts from when the loop hears of it. True if it was not over.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().spawn(|| async {
+    ///     cancelled().await;
+    ///     pending::<()>().await // a cleanup without end
+    /// })?;
+    /// assert!(task.cancel_within(Duration::from_millis(1)));
+    /// assert!(task.join().unwrap_err().is_cancelled());
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[track_caller]
+    pub fn cancel_within(&self, grace: Duration) -> bool {
+        !self.is_finished() && self.task.cancel_within(grace)
+    }
+
+    /// A handle for asking the task to end, also when this one is gone: its `abort` gives the task no
+    /// say.
+    ///
+    /// ```
+    /// use loopbind::{task::cancelled, thread::ThreadBuilder};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(cancelled)?;
+    /// let task = thread.handle().spawn(cancelled)?;
+    /// task.abort_handle().abort(); // it would listen
+    /// assert!(task.join().unwrap_err().is_cancelled());
+    /// thread.stop();
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::of(self.task.clone())
     }
 
     /// Whether the outcome is there.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
 pub use super::group::{LoopGroup, per_core};
 use super::runner::Runner;
@@ -32,7 +32,7 @@ pub struct LoopThread<T = ()> {
     thread: JoinHandle<()>,
     outcome: Unread<T>,
     /// The body, where it is a task.
-    body: Option<Arc<RemoteRef>>,
+    body: Option<RemoteRef>,
 }
 
 impl<T> LoopThread<T> {
@@ -84,7 +84,38 @@ impl<T> LoopThread<T> {
     /// ```
     pub fn stop(&self) {
         match &self.body {
-            Some(body) => body.cancel(),
+            Some(body) => {
+                body.cancel();
+            }
+            None => self.handle.stop(),
+        }
+    }
+
+    /// Asks the body to end, as [`stop`](LoopThread::stop) does, and drops one that listened and has
+    /// not ended when `grace` is over, on the loop's clock: see `Task::cancel_within`. `join` then
+    /// gives `Err` with [`LoopError::StoppedBeforeComplete`] as payload. What the body leaves behind has
+    /// the time that the end of a run has, [`Builder::shutdown_limit`].
+    ///
+    /// ```
+    /// use loopbind::{LoopError, task::cancelled, thread::ThreadBuilder};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// let thread = ThreadBuilder::new().spawn(|| async {
+    ///     cancelled().await;
+    ///     pending::<()>().await // a cleanup without end
+    /// })?;
+    /// thread.handle().spawn(|| async {})?.join().unwrap(); // the body began before this
+    /// thread.stop_within(Duration::from_millis(1));
+    /// let error = thread.join().unwrap_err();
+    /// assert!(matches!(error.downcast_ref(), Some(LoopError::StoppedBeforeComplete)));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[track_caller]
+    pub fn stop_within(&self, grace: Duration) {
+        match &self.body {
+            Some(body) => {
+                body.cancel_within(grace);
+            }
             None => self.handle.stop(),
         }
     }
@@ -282,7 +313,7 @@ impl ThreadBuilder {
             // begun, and heard of it if it listens.
             let body = async move {
                 let myself = event_loop.hold().home.current_task();
-                started.announce(&event_loop, myself.as_ref().map(|task| Arc::new(task.remote())));
+                started.announce(&event_loop, myself.as_ref().map(|task| task.remote()));
                 drop((event_loop, myself));
                 main().await
             };
@@ -416,7 +447,7 @@ fn dismiss<T>(outcome: Result<T, Ended>) {
     report_to_stderr(&ExceptionContext::panicked(message, payload));
 }
 
-type News = Result<(LoopHandle, Option<Arc<RemoteRef>>), LoopError>;
+type News = Result<(LoopHandle, Option<RemoteRef>), LoopError>;
 
 /// Tells the thread that started this one that its loop is bound.
 struct Started {
@@ -424,7 +455,7 @@ struct Started {
 }
 
 impl Started {
-    fn announce(mut self, event_loop: &EventLoop, body: Option<Arc<RemoteRef>>) {
+    fn announce(mut self, event_loop: &EventLoop, body: Option<RemoteRef>) {
         self.settle(Ok((event_loop.handle(), body)));
     }
 

@@ -16,7 +16,7 @@ use super::header::{Cold, Header, RemoteRef, TaskRef};
 use super::home::{Home, LocalHome, Phase};
 use super::life;
 use super::raw::{Stage, TaskCell};
-use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, ROOT, Refs, SCHEDULED, State};
+use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, Refs, SCHEDULED, State};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;
@@ -325,13 +325,14 @@ where
     F: Future<Output = ()> + 'static,
 {
     let refs = Refs::posted(2);
-    let header = header::<F>(home, TaskId::next(), refs, NEW, birth);
+    let id = TaskId::next();
+    let header = header::<F>(home, id, refs, NEW | REMOTE, birth);
     let header = TaskCell::allocate(header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
     unsafe {
         match Home::post(Arc::as_ptr(home), header.cast()) {
-            Ok(()) => Ok(RemoteRef::own(header)),
+            Ok(()) => Ok(RemoteRef::own(header, id)),
             Err(_) => {
                 (header.as_ref().vtable.free)(header);
                 Err(LoopError::Closed)

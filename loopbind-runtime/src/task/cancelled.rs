@@ -1,6 +1,7 @@
 //! Hearing that one was asked to end.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -58,14 +59,55 @@ pub(super) struct Listener {
 
 impl Listener {
     /// The caller wakes what comes out.
-    pub(super) fn tell(&self) -> Option<Waker> {
+    fn tell(&self) -> Option<Waker> {
         self.told.set(true);
         self.waker.take()
     }
 }
 
+/// The listeners of one task that were not told yet, by the order in which they came: any of them
+/// leaves without a look at the others.
+#[derive(Default)]
+pub(super) struct Listeners {
+    waiting: BTreeMap<u64, Rc<Listener>>,
+    next: u64,
+}
+
+impl Listeners {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn add(&mut self, listener: Rc<Listener>) -> u64 {
+        let place = self.next;
+        self.next += 1;
+        self.waiting.insert(place, listener);
+        place
+    }
+
+    fn remove(&mut self, place: u64) -> Option<Rc<Listener>> {
+        self.waiting.remove(&place)
+    }
+
+    /// Tells them all before anybody is woken: what a wake drops was told. The caller wakes what
+    /// comes out, in order.
+    pub(super) fn tell(self) -> Vec<Waker> {
+        self.waiting.into_values().filter_map(|listener| listener.tell()).collect()
+    }
+}
+
 struct Cancelled {
-    registered: Option<(TaskRef, Rc<Listener>)>,
+    registered: Option<Registered>,
+}
+
+struct Registered {
+    task: TaskRef,
+    listener: Rc<Listener>,
+    place: u64,
 }
 
 impl Future for Cancelled {
@@ -76,7 +118,7 @@ impl Future for Cancelled {
             return Poll::Pending;
         };
         let waker = cx.waker().clone();
-        if let Some((known, listener)) = &self.registered {
+        if let Some(Registered { task: known, listener, .. }) = &self.registered {
             if *known == task {
                 if !listener.told.get() {
                     drop(listener.waker.replace(Some(waker)));
@@ -94,21 +136,24 @@ impl Future for Cancelled {
             // Asked before it listened, in this very poll.
             head.clear(CANCEL);
             head.set(TOLD);
+            task.begin_grace();
             return Poll::Ready(());
         }
         let listener = Rc::new(Listener { told: Cell::new(false), waker: Cell::new(Some(waker)) });
-        head.with_cold(|cold| cold.listeners.push(Rc::clone(&listener)));
-        self.registered = Some((task, listener));
+        let place = head.with_cold(|cold| cold.listeners.add(Rc::clone(&listener)));
+        self.registered = Some(Registered { task, listener, place });
         Poll::Pending
     }
 }
 
 impl Cancelled {
     fn give_up(&mut self) {
-        let Some((task, listener)) = self.registered.take() else { return };
+        let Some(Registered { task, listener, place }) = self.registered.take() else { return };
         let head = task.head();
         if !listener.told.get() {
-            head.with_cold(|cold| cold.listeners.retain(|other| !Rc::ptr_eq(other, &listener)));
+            let ours = head.with_cold(|cold| cold.listeners.remove(place));
+            // Its waker is user code, and goes with nothing borrowed.
+            drop((ours, listener));
             return;
         }
         // Told, and gone before it could say so. When it was the last one, and none before it did,

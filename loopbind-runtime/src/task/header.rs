@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::cancelled::Listener;
+use super::birth::post_callback;
+use super::cancelled::Listeners;
 use super::context::Context;
+use super::grace::Grace;
 use super::home::Home;
 use super::info::{TaskInfo, TaskState};
 use super::life;
@@ -46,9 +47,10 @@ pub(super) struct Cold {
     pub(super) callbacks: Vec<TaskRef>,
     /// How many callbacks were there before the waiter came: CB-27 wakes in order of registration.
     pub(super) before_waiter: usize,
-    pub(super) listeners: Vec<Rc<Listener>>,
+    pub(super) listeners: Listeners,
     /// Listeners that were told and have not said so to the task yet.
     pub(super) unheard: usize,
+    pub(super) grace: Grace,
     pub(super) busy: Duration,
     /// Its own, once it has inherited or set anything. A root has none: see `Local::outside`.
     pub(super) context: Option<Context>,
@@ -237,8 +239,13 @@ impl TaskRef {
 
     /// A reference other threads may have.
     pub(crate) fn remote(&self) -> RemoteRef {
-        self.head().refs.add();
-        RemoteRef { header: self.header }
+        let head = self.head();
+        head.set(state::REMOTE);
+        if head.has(state::DONE) {
+            head.refs.end();
+        }
+        head.refs.add();
+        RemoteRef { header: self.header, id: head.id }
     }
 }
 
@@ -262,9 +269,10 @@ impl PartialEq for TaskRef {
     }
 }
 
-/// A reference to a task, on any thread: good for asking it to end, and for nothing else.
+/// A reference to a task, on any thread: good for asking it to end, and whether it did.
 pub(crate) struct RemoteRef {
     header: NonNull<Header>,
+    id: TaskId,
 }
 
 // SAFETY: it touches nothing but `refs`, which is atomic, and `home`, which never changes; and
@@ -275,21 +283,94 @@ unsafe impl Sync for RemoteRef {}
 
 impl RemoteRef {
     /// # Safety
-    /// The reference is the caller's to give.
-    pub(super) unsafe fn own(header: NonNull<Header>) -> Self {
-        RemoteRef { header }
+    /// The reference is the caller's to give; the task is `REMOTE`, and `id` its number.
+    pub(super) unsafe fn own(header: NonNull<Header>, id: TaskId) -> Self {
+        RemoteRef { header, id }
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    fn home(&self) -> &Arc<Home> {
+        // SAFETY: alive while a reference is held; the home never changes.
+        unsafe { &self.header.as_ref().home }
     }
 
     /// Whether it is the task that is being polled here.
     pub(crate) fn is_current(&self) -> bool {
-        // SAFETY: alive while a reference is held; the home never changes.
-        let home = unsafe { &self.header.as_ref().home };
-        home.at_home().is_some_and(|local| local.current.get() == Some(self.header))
+        self.home().at_home().is_some_and(|local| local.current.get() == Some(self.header))
     }
 
-    pub(crate) fn cancel(&self) {
+    pub(crate) fn is_over(&self) -> bool {
         // SAFETY: alive while a reference is held.
-        unsafe { life::post_shared(self.header, Errand::Cancel) };
+        unsafe { self.header.as_ref().refs.is_over() }
+    }
+
+    /// The task as its own thread has it, where its loop runs here.
+    fn at_home(&self) -> Option<TaskRef> {
+        self.home().at_home()?;
+        // SAFETY: alive while a reference is held; a loop runs on its owner's thread.
+        Some(unsafe { TaskRef::share(self.header) })
+    }
+
+    /// Asks the task to end; true if it was not over. In a forked child it is the parent's: left alone.
+    pub(crate) fn cancel(&self) -> bool {
+        self.ask(Errand::Cancel)
+    }
+
+    /// The same, without a say.
+    pub(crate) fn abort(&self) -> bool {
+        self.ask(Errand::Abort)
+    }
+
+    fn ask(&self, errand: Errand) -> bool {
+        if self.is_over() || self.home().is_inherited() {
+            return false;
+        }
+        match (self.at_home(), errand) {
+            (Some(task), Errand::Abort) => task.abort(),
+            (Some(task), _) => task.cancel(),
+            (None, errand) => {
+                // SAFETY: alive while a reference is held.
+                unsafe { life::post_shared(self.header, errand) };
+                true
+            }
+        }
+    }
+
+    /// As `TaskRef::cancel_within`; from elsewhere the time counts from when the loop hears of it.
+    #[track_caller]
+    pub(crate) fn cancel_within(&self, grace: Duration) -> bool {
+        if self.is_over() || self.home().is_inherited() {
+            return false;
+        }
+        if let Some(task) = self.at_home() {
+            return task.cancel_within(grace);
+        }
+        let task = self.clone();
+        // Refused: the loop is closed, and the task is over, or about to be.
+        let _ = post_callback(self.home(), move || {
+            if let Some(task) = task.at_home() {
+                task.cancel_within(grace);
+            }
+        });
+        true
+    }
+}
+
+impl Clone for RemoteRef {
+    fn clone(&self) -> Self {
+        // SAFETY: alive while a reference is held.
+        unsafe { self.header.as_ref().refs.add() };
+        RemoteRef { header: self.header, id: self.id }
+    }
+}
+
+impl PartialEq for RemoteRef {
+    fn eq(&self, other: &Self) -> bool {
+        // An address means one task for as long as anybody refers to it.
+        self.header == other.header
     }
 }
 

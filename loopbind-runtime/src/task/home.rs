@@ -30,6 +30,7 @@ use super::header::{Header, TaskRef};
 use super::life;
 use super::state::CALLBACK;
 use crate::attention::Attention;
+use crate::clock::Tick;
 use crate::context::Place;
 use crate::current;
 use crate::error::LoopError;
@@ -37,6 +38,7 @@ use crate::ids::{LoopId, TaskIds};
 use crate::inbox::{Inbox, Refused};
 use crate::ready::{Node, Ready};
 use crate::sys::{self, Bell};
+use crate::timers::TimerKey;
 
 pub(crate) struct Home {
     pub(crate) id: LoopId,
@@ -128,13 +130,20 @@ pub(crate) fn increment(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 
-/// Who hears of what goes wrong in a task that nobody awaits: the engine, one floor up.
+/// What tasks need an engine for, one floor up: somebody who hears of what goes wrong in a task that
+/// nobody awaits, and who has timers.
 pub(crate) trait Keeper {
     /// A share in the keeper, so that what it calls cannot take it away under its own feet.
     fn share(&self) -> Option<Box<dyn Keeper>>;
     fn report(&self, context: ExceptionContext);
     /// Debug mode: a step that took `took`.
     fn stepped(&self, step: Step, took: Duration);
+    /// The time, on the loop's clock.
+    fn now(&self) -> Tick;
+    /// Has the task aborted at `at`.
+    fn abort_at(&self, at: Tick, task: TaskRef) -> TimerKey;
+    /// Takes that back.
+    fn call_off(&self, timer: TimerKey);
 }
 
 /// One entry of the ready queue that ran.
@@ -474,10 +483,13 @@ impl Local {
     }
 
     pub(crate) fn stepped(&self, step: Step, took: Duration) {
-        if let Some(keeper) = self.keeper.get() {
-            // SAFETY: as above.
-            unsafe { keeper.as_ref().stepped(step, took) }
-        }
+        self.with_keeper(|keeper| keeper.stepped(step, took));
+    }
+
+    /// For what runs no code of the user's.
+    pub(super) fn with_keeper<R>(&self, f: impl FnOnce(&dyn Keeper) -> R) -> Option<R> {
+        // SAFETY: as above; what runs no code of the user's does not take its keeper away.
+        self.keeper.get().map(|keeper| f(unsafe { keeper.as_ref() }))
     }
 }
 

@@ -6,9 +6,12 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::FusedFuture;
 
+use super::abort::AbortHandle;
+use super::abort_on_drop::AbortOnDrop;
 use super::error::{ExceptionContext, TaskError};
 use super::header::TaskRef;
 use super::home::LocalHome;
@@ -88,6 +91,39 @@ impl<T> Task<T> {
         self.task.cancel()
     }
 
+    /// Asks the task to end, as [`cancel`](Task::cancel) does, and bounds what it does with its say: a
+    /// task that was told is aborted when `grace` is over, on the loop's clock, unless it ended before.
+    /// True if it was not done yet.
+    ///
+    /// A task that does not listen is dropped in its next turn, and no timer is set for it. At a grace
+    /// of zero a task is told all the same, and has one turn. Called several times, the shortest grace
+    /// counts; on a task that was told before and is cleaning up it sets the bound and does not ask
+    /// again, unless the task listens again. What the task itself awaits, and takes along, has no bound
+    /// of its own. A loop that does not run ends nothing, and one that closes drops the task with the
+    /// rest.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, spawn, task::cancelled, time, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let task = spawn(async {
+    ///         cancelled().await;
+    ///         sleep(Duration::from_secs(3600)).await; // a long good bye
+    ///     });
+    ///     yield_now().await;
+    ///     let asked = time::now();
+    ///     task.cancel_within(Duration::from_secs(5));
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    ///     assert_eq!(time::now() - asked, Duration::from_secs(5));
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn cancel_within(&self, grace: Duration) -> bool {
+        self.task.cancel_within(grace)
+    }
+
     /// Asks the task to end, as [`cancel`](Task::cancel) does, but gives it no say; true if it was not
     /// done yet. In a forked child it does nothing, and is false.
     ///
@@ -105,6 +141,23 @@ impl<T> Task<T> {
     /// ```
     pub fn abort(&self) -> bool {
         self.task.abort()
+    }
+
+    /// A handle for asking the task to end from any thread, also when this one is gone.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn};
+    ///
+    /// run(async {
+    ///     let task = spawn(std::future::pending::<()>());
+    ///     let handle = task.abort_handle();
+    ///     task.detach();
+    ///     assert!(handle.abort());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::of(self.task.remote())
     }
 
     /// Whether the task is over, whatever its outcome.
@@ -240,7 +293,7 @@ impl<T> Task<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
-        AbortOnDrop { task: self }
+        AbortOnDrop::of(self)
     }
 
     /// Has `callback` called, as if by `call_soon`, once the task is over; in order of registration
@@ -390,7 +443,7 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-fn debug(info: &TaskInfo, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn debug(info: &TaskInfo, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let place: &Location<'_> = info.spawned_at;
     f.debug_struct(kind)
         .field("id", &info.id.get())
@@ -454,59 +507,5 @@ impl<T> Drop for Join<'_, T> {
 impl<T> fmt::Debug for Join<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(&self.task.info(), "Join", f)
-    }
-}
-
-/// A task that is aborted when this drops: see [`Task::abort_on_drop`].
-///
-/// Awaiting it gives what awaiting the [`Task`] would.
-///
-/// # Cancel safety
-/// Dropping it aborts the task, awaited or not.
-///
-/// ```
-/// use loopbind::{EventLoop, spawn, yield_now};
-///
-/// let event_loop = EventLoop::new()?;
-/// event_loop.run_until_complete(async {
-///     let guard = spawn(std::future::pending::<()>()).abort_on_drop();
-///     yield_now().await;
-///     drop(guard);
-///     yield_now().await;
-/// })?;
-/// assert!(event_loop.all_tasks().is_empty());
-/// # Ok::<(), loopbind::LoopError>(())
-/// ```
-#[doc(alias = "AbortOnDropHandle")]
-#[must_use = "dropping it aborts the task"]
-pub struct AbortOnDrop<T> {
-    task: Task<T>,
-}
-
-impl<T> Future for AbortOnDrop<T> {
-    type Output = Result<T, TaskError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(cx)
-    }
-}
-
-impl<T> FusedFuture for AbortOnDrop<T> {
-    fn is_terminated(&self) -> bool {
-        self.task.resolved
-    }
-}
-
-impl<T> Unpin for AbortOnDrop<T> {}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl<T> fmt::Debug for AbortOnDrop<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug(&self.task.info(), "AbortOnDrop", f)
     }
 }

@@ -12,11 +12,13 @@ use std::time::Instant;
 
 use super::context::{Context, within};
 use super::error::{ExceptionContext, TaskError};
+use super::grace;
 use super::header::{Header, TaskRef};
 use super::home::{Home, Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, Errand, HANDLE, NEW, ROOT, SCHEDULED, TOLD,
+    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, Errand, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
+    TOLD,
 };
 use super::waker;
 use crate::attention::Matter;
@@ -63,8 +65,10 @@ pub(super) unsafe fn arrive(header: NonNull<Header>, local: &Local) {
         let head = header.as_ref();
         let errand = head.refs.arrive();
         increment(&local.counts.remote_wakes);
-        if let Errand::Cancel = errand {
-            head.set(CANCEL);
+        match errand {
+            Errand::Wake => {}
+            Errand::Cancel => head.set(CANCEL),
+            Errand::Abort => head.set(CANCEL | ABORT),
         }
         if head.has(NEW) {
             // The post's reference becomes the loop's.
@@ -226,7 +230,7 @@ unsafe fn is_to_be_polled(header: NonNull<Header>, local: &Local) -> bool {
         // While the listeners are told, code of the user's runs. A request it makes is this one,
         // heard already; but an abort is more, and a listener that was dropped before it heard
         // has given its say back.
-        let told = !head.has(ABORT) && tell(head, local);
+        let told = !head.has(ABORT) && tell(header, local);
         if !told || head.has(ABORT) || (head.has(CANCEL) && !head.has(TOLD)) {
             head.clear(SCHEDULED);
             drop_cancelled(header, local);
@@ -269,7 +273,9 @@ unsafe fn clock_step(head: &Header, local: &Local, began: Instant) {
 
 /// Tells the task's listeners that it was asked to end. False: there is none.
 #[cold]
-unsafe fn tell(head: &Header, local: &Local) -> bool {
+unsafe fn tell(header: NonNull<Header>, local: &Local) -> bool {
+    // SAFETY: alive by the loop's reference, and on the owner's thread.
+    let (head, task) = unsafe { (header.as_ref(), TaskRef::share(header)) };
     let listeners = match &mut *head.cold.borrow_mut() {
         Some(cold) => {
             cold.unheard = cold.listeners.len();
@@ -282,10 +288,9 @@ unsafe fn tell(head: &Header, local: &Local) -> bool {
     }
     head.clear(CANCEL);
     head.set(TOLD);
-    for listener in listeners {
-        if let Some(waker) = listener.tell() {
-            wake(waker, local);
-        }
+    task.begin_grace();
+    for waker in listeners.tell() {
+        wake(waker, local);
     }
     true
 }
@@ -332,6 +337,9 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
         if !head.has(CALLBACK) {
             delist(header, local);
         }
+        if head.has(REMOTE) {
+            head.refs.end();
+        }
         if let Some(payload) = spill {
             let message = "exception in the destructor of a future";
             local.report(ExceptionContext::panicked(message, payload).of(head.info()));
@@ -357,6 +365,7 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
 unsafe fn notify(head: &Header, local: &Local) {
     let waiter = head.waiter.take();
     if head.cold.borrow().is_some() {
+        grace::end(head, local);
         // SAFETY: on the owner's thread.
         unsafe { notify_in_order(head, waiter, local) }
     } else if let Some(waiter) = waiter {

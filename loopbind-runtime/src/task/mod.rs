@@ -1,15 +1,19 @@
 //! Tasks: futures the loop owns, from their birth to the handing over of their outcome.
 //!
 //! Reading order: `state` (the life of a task, in words), `header` and `raw` (its one allocation),
-//! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` (the handles),
-//! `context` and `context_var` (what a task inherits).
+//! `life` (what happens to it), `waker`, `birth`, `home` (where tasks live), `join` and `abort` (the
+//! handles), `cancelled` and `grace` (a say in the end), `context` and `context_var` (what a task
+//! inherits).
 
+mod abort;
+mod abort_on_drop;
 mod birth;
 mod builder;
 mod cancelled;
 mod context;
 mod context_var;
 mod error;
+mod grace;
 mod header;
 mod home;
 mod info;
@@ -21,13 +25,15 @@ mod state;
 mod waker;
 mod yield_now;
 
+pub use abort::AbortHandle;
+pub use abort_on_drop::AbortOnDrop;
 pub use builder::TaskBuilder;
 pub use cancelled::cancelled;
 pub use context::Context;
 pub use context_var::{Carried, ContextVar};
 pub use error::{ExceptionContext, TaskError};
 pub use info::{TaskInfo, TaskState};
-pub use join::{AbortOnDrop, Join, Task};
+pub use join::{Join, Task};
 pub use shield::shield;
 pub use yield_now::yield_now;
 

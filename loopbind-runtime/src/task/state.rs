@@ -33,6 +33,7 @@
 //! | `ROOT` | birth | never | the main future of a run; queued again when done, to stop it |
 //! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
 //! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
+//! | `REMOTE` | the first reference that may leave the thread | never | the end is to be shown in `refs`, too |
 //!
 //! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
 
@@ -54,6 +55,7 @@ pub(crate) const CALLBACK: State = 1 << 11;
 pub(crate) const ROOT: State = 1 << 12;
 pub(crate) const NEW: State = 1 << 13;
 pub(crate) const CONTEXT: State = 1 << 14;
+pub(crate) const REMOTE: State = 1 << 15;
 
 /// References, and what other threads have to say, in one word.
 ///
@@ -62,13 +64,20 @@ pub(crate) const CONTEXT: State = 1 << 14;
 /// a read-modify-write also when it was set already: the poll to come must see what was written
 /// before this wake, too.
 ///
-/// `ASKED`: another thread wants the task cancelled. Read when the post is taken in.
+/// `ASKED`: another thread wants the task cancelled, and `FORCED`: without a say. Both are set together
+/// with `QUEUED`, in one step, so that the post that takes them along is on its way or yet to be taken
+/// in; they are read when it is.
+///
+/// `OVER`: the task is `DONE`. Set once, by the owner, of a task that other threads may ask for it
+/// (`REMOTE`), after its future was dropped; never cleared.
 #[derive(Debug)]
 pub(crate) struct Refs(AtomicUsize);
 
 const QUEUED: usize = 1;
 const ASKED: usize = 2;
-const ONE: usize = 4;
+const FORCED: usize = 4;
+const OVER: usize = 8;
+const ONE: usize = 16;
 
 /// Half of what fits: a program that forgets wakers in a loop ends here, not in a wrapped count.
 const LIMIT: usize = usize::MAX / 2;
@@ -77,6 +86,7 @@ const LIMIT: usize = usize::MAX / 2;
 pub(crate) enum Errand {
     Wake,
     Cancel,
+    Abort,
 }
 
 impl Refs {
@@ -123,16 +133,29 @@ impl Refs {
         let bits = match errand {
             Errand::Wake => QUEUED,
             Errand::Cancel => QUEUED | ASKED,
+            Errand::Abort => QUEUED | ASKED | FORCED,
         };
         self.0.fetch_or(bits, Ordering::AcqRel) & QUEUED == 0
     }
 
     /// The post was taken in.
     pub(crate) fn arrive(&self) -> Errand {
-        match self.0.fetch_and(!(QUEUED | ASKED), Ordering::AcqRel) & ASKED {
-            0 => Errand::Wake,
-            _ => Errand::Cancel,
+        let bits = self.0.fetch_and(!(QUEUED | ASKED | FORCED), Ordering::AcqRel);
+        match (bits & ASKED, bits & FORCED) {
+            (_, FORCED) => Errand::Abort,
+            (ASKED, _) => Errand::Cancel,
+            _ => Errand::Wake,
         }
+    }
+
+    /// The task is done, and its future gone.
+    pub(crate) fn end(&self) {
+        self.0.fetch_or(OVER, Ordering::Release);
+    }
+
+    /// Whether it is, of a task that is `REMOTE`. Who sees it sees what the future's drop did.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire) & OVER != 0
     }
 }
 
@@ -155,5 +178,17 @@ mod tests {
         assert!(matches!(refs.arrive(), Errand::Cancel));
         assert!(refs.send(Errand::Wake), "taken in: the next errand is posted again");
         assert!(matches!(refs.arrive(), Errand::Wake));
+    }
+
+    #[test]
+    fn an_abort_is_heard_among_cancels_and_the_end_is_no_errand() {
+        let refs = Refs::new(2);
+        assert!(refs.send(Errand::Cancel));
+        assert!(!refs.send(Errand::Abort) && !refs.send(Errand::Cancel) && !refs.is_over());
+        refs.end();
+        assert!(matches!(refs.arrive(), Errand::Abort) && refs.is_over());
+        assert!(refs.send(Errand::Cancel));
+        assert!(matches!(refs.arrive(), Errand::Cancel), "no abort is left over");
+        assert!(refs.is_over() && !refs.release() && refs.release());
     }
 }
