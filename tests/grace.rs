@@ -189,6 +189,24 @@ fn told_before_and_listening_again_is_told_again() {
     assert_eq!(event_loop.next_deadline(), None);
 }
 
+/// The end of the grace is an `abort`: one that listens again by then is not asked once more.
+#[test]
+fn listening_again_at_the_end_of_the_grace_is_dropped_all_the_same() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    let log = trace.clone();
+    let mut task = event_loop.create_task(async move {
+        let _probe = log.probe("future");
+        for time in ["told", "never"] {
+            task::cancelled().await;
+            log.note(time);
+        }
+    });
+    turn(&event_loop);
+    task.cancel_within(5 * SECOND);
+    assert_eq!(took(&event_loop, &mut task), (5 * SECOND, None));
+    trace.assert(&["told", "future dropped"]);
+}
+
 /// `cancel` during the grace drops who cleans up and does not listen, as it always does, and `abort`
 /// drops at once; neither leaves a timer.
 #[test]

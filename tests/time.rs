@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
+use futures::future::FusedFuture;
 use futures::{FutureExt, StreamExt};
 use loopbind::time::{self, Elapsed, MissedTick};
 use loopbind::{
@@ -420,6 +421,164 @@ fn a_limit_without_end_never_fires() {
     });
 }
 
+/// TMO-05: the deadline can be read and moved while it waits, later and sooner, to the past and to never,
+/// before the first poll and after it had come.
+#[test]
+fn a_deadline_is_read_and_moved_wherever_the_wait_stands() {
+    run(async {
+        let began = time::now();
+        let at = |seconds: u32| began + seconds * SECOND;
+        // Before it was polled, sooner and later.
+        let mut waiting = pin!(timeout(9 * SECOND, pending::<()>()));
+        assert_eq!((waiting.deadline(), waiting.remaining()), (at(9), 9 * SECOND));
+        waiting.as_mut().reset(at(1));
+        assert_eq!(waiting.deadline(), at(1));
+        // While it waits, later.
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        waiting.as_mut().reset(at(4));
+        sleep(2 * SECOND).await;
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert_eq!((waiting.remaining(), waiting.is_elapsed()), (2 * SECOND, false));
+        // Sooner, by another task, while this one waits.
+        waiting.as_mut().reset(at(3));
+        assert_eq!(waiting.as_mut().await, Err(Elapsed));
+        assert_eq!((time::now(), waiting.is_elapsed()), (at(3), true));
+        // It is over: nothing comes of it.
+        waiting.as_mut().reset(at(60));
+        assert!(waiting.is_terminated() && waiting.is_elapsed());
+        // One that had come, and was not looked at, is moved away again.
+        let mut waiting = pin!(timeout(SECOND, sleep(4 * SECOND)));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        sleep(2 * SECOND).await;
+        assert!(waiting.remaining().is_zero() && !waiting.is_elapsed());
+        waiting.as_mut().reset(at(60));
+        assert_eq!(waiting.as_mut().await, Ok(()));
+        assert!(!waiting.is_elapsed() && time::now() == at(7));
+        // To never, and to the past: polled once more, as ever.
+        let mut waiting = pin!(timeout(SECOND, sleep(5 * SECOND)));
+        waiting.as_mut().reset(began + Duration::from_secs(1 << 33));
+        assert_eq!(waiting.as_mut().await, Ok(()));
+        let mut waiting = pin!(timeout(SECOND, pending::<()>()));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        waiting.as_mut().reset(began);
+        assert_eq!((waiting.as_mut().await, time::now()), (Err(Elapsed), at(12)));
+        let mut waiting = pin!(timeout(SECOND, ready(7)));
+        waiting.as_mut().reset(began);
+        assert_eq!(waiting.as_mut().await, Ok(7), "what is ready wins");
+    });
+}
+
+/// TMO-05: who waits in another task is woken by the new deadline, and not by the old one.
+#[test]
+fn moved_while_another_task_waits_wakes_it_at_the_new_one() {
+    for (moved_to, polls) in [(SECOND, 2), (3 * SECOND, 2)] {
+        let (event_loop, trace) = (virtual_loop(), Trace::new());
+        let began = event_loop.time();
+        let waiting = Rc::new(std::cell::RefCell::new(Box::pin(timeout_at(
+            began + 2 * SECOND,
+            pending::<()>(),
+        ))));
+        let (shared, log) = (Rc::clone(&waiting), trace.clone());
+        let task = event_loop.create_task(async move {
+            let outcome = poll_fn(|cx| {
+                log.note("polled");
+                shared.borrow_mut().as_mut().poll(cx)
+            });
+            log.note(format!("{:?} after {:?}", outcome.await, time::now() - began));
+        });
+        turn(&event_loop);
+        waiting.borrow_mut().as_mut().reset(began + moved_to);
+        event_loop.run_until_complete(task).unwrap().unwrap();
+        let mut expected = vec!["polled".to_owned(); polls];
+        expected.push(format!("Err(Elapsed) after {moved_to:?}"));
+        assert_eq!(trace.take(), expected);
+        assert_eq!(event_loop.next_deadline(), None);
+    }
+}
+
+/// The future can be looked at, changed and taken back; once it is over it is gone, whatever the outcome,
+/// and so is the timer.
+#[test]
+fn the_future_is_there_until_it_is_over() {
+    let event_loop = virtual_loop();
+    let same = event_loop.clone();
+    event_loop
+        .run_until_complete(async move {
+            let trace = Trace::new();
+            let probe = trace.probe("future");
+            let body = async move {
+                let _probe = probe;
+                pending::<()>().await;
+            };
+            let mut waiting = Box::pin(timeout(SECOND, body));
+            assert!(futures::poll!(waiting.as_mut()).is_pending());
+            assert!(waiting.get_ref().is_some() && waiting.as_mut().get_pin_mut().is_some());
+            assert_eq!(waiting.as_mut().await, Err(Elapsed));
+            trace.assert(&["future dropped"]);
+            assert!(waiting.get_ref().is_none() && waiting.as_mut().get_pin_mut().is_none());
+
+            let mut waiting = timeout(SECOND, sleep(SECOND / 2));
+            assert!(futures::poll!(&mut waiting).is_pending());
+            let nap = waiting.into_inner().unwrap();
+            assert!(!nap.is_elapsed());
+            nap.await;
+            assert_eq!(same.next_deadline(), None, "the limit's timer is gone");
+            let mut waiting = timeout(SECOND, sleep(SECOND / 2));
+            assert_eq!((&mut waiting).await, Ok(()));
+            assert_eq!(same.next_deadline(), None, "done, and kept: it leaves no timer");
+            assert!(waiting.into_inner().is_none());
+        })
+        .unwrap();
+}
+
+/// A task inside is asked to end, and `Elapsed` does not wait for it: what does not listen is dropped in
+/// its own next turn, and what listens cleans up while life goes on. Joined, it is not even asked.
+#[test]
+fn a_task_inside_is_asked_and_the_deadline_does_not_wait_for_it() {
+    let trace = Trace::new();
+    let log = trace.clone();
+    run(async move {
+        let probe = log.probe("deaf");
+        let deaf = spawn(async move {
+            let _probe = probe;
+            pending::<()>().await;
+        });
+        let inner = log.clone();
+        let listening = spawn(async move {
+            task::cancelled().await;
+            inner.note("told");
+            sleep(SECOND).await;
+            inner.note("cleaned up");
+        });
+        let (first, second) = futures::join!(timeout(SECOND, deaf), timeout(SECOND, listening));
+        log.note(format!("{} {}", first.unwrap_err(), second.unwrap_err()));
+        sleep(2 * SECOND).await;
+        let mut joined = spawn(sleep(2 * SECOND));
+        assert!(timeout(SECOND, joined.join()).await.is_err());
+        joined.await.unwrap();
+    });
+    trace.assert(&[
+        "deadline has elapsed deadline has elapsed",
+        "deaf dropped",
+        "told",
+        "cleaned up",
+    ]);
+}
+
+/// TMO-02: of limits that were moved to the same moment, the inner one reports, too.
+#[test]
+fn of_limits_moved_to_one_moment_the_inner_reports() {
+    run(async {
+        let at = time::now() + 2 * SECOND;
+        let mut both = pin!(timeout(SECOND, Box::pin(timeout(3 * SECOND, pending::<()>()))));
+        assert!(futures::poll!(both.as_mut()).is_pending());
+        both.as_mut().reset(at);
+        both.as_mut().get_pin_mut().unwrap().get_mut().as_mut().reset(at);
+        assert_eq!(both.await, Ok(Err(Elapsed)));
+        assert_eq!(time::now(), at);
+    });
+}
+
 /// A destructor that panics as the deadline cuts its future off panics in the task that waited, as
 /// it would for any value that the task drops.
 #[test]
@@ -596,6 +755,29 @@ fn advance_stops_at_each_timer_on_the_way() {
         "and 3.5s",
         "advanced 3.5s",
     ]);
+}
+
+/// CB-10: moved as far as it goes, by `advance` or by a turn, the clock is not at the end of time: what is
+/// set then comes.
+#[test]
+fn moved_as_far_as_it_goes_there_is_time_left() {
+    let event_loop = virtual_loop();
+    for by_hand in [true, false, true] {
+        if by_hand {
+            event_loop.turn(Some(Duration::MAX)).unwrap();
+        } else {
+            event_loop.run_until_complete(time::advance(Duration::MAX)).unwrap().unwrap();
+        }
+        let before = event_loop.time();
+        event_loop
+            .run_until_complete(async {
+                sleep(Duration::from_millis(1)).await;
+                assert_eq!(timeout(SECOND, pending::<()>()).await, Err(Elapsed));
+                time::advance(SECOND).await.unwrap();
+            })
+            .unwrap();
+        assert_eq!(event_loop.time() - before, Duration::from_millis(2001));
+    }
 }
 
 /// `advance` is for virtual clocks, inside runs: anything else is an error that says so.

@@ -9,6 +9,10 @@ pub(crate) type Tick = i64;
 /// A deadline that never comes.
 pub(crate) const NEVER: Tick = i64::MAX;
 
+/// As far as a clock is moved by a span of that much or more: 146 years from the epoch, and as much again
+/// is left behind it for what is set then.
+const FAR: Tick = NEVER / 2;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClockKind {
     Real,
@@ -44,6 +48,16 @@ impl Clock {
     /// The last reading, without a system call.
     pub(crate) fn last(&self) -> Tick {
         self.last.get()
+    }
+
+    /// Where moving the clock on by `by` leads. Not to the end of time: a deadline that is set there would
+    /// be one that never comes.
+    pub(crate) fn ahead(&self, by: Duration) -> Tick {
+        let now = self.read();
+        match saturate(by) {
+            FAR.. => FAR.max(now),
+            by => now.saturating_add(by),
+        }
     }
 
     /// Moves a virtual clock forward to `to`; never back. The real one moves by itself.
@@ -102,6 +116,19 @@ mod tests {
         assert_eq!(after(5, Duration::MAX), NEVER);
         assert_eq!(after(NEVER - 1, Duration::from_nanos(7)), NEVER);
         assert_eq!(after(5, Duration::ZERO), 5);
+    }
+
+    #[test]
+    fn a_clock_is_not_moved_to_the_end_of_time() {
+        let clock = Clock::new(ClockKind::Virtual);
+        for _ in 0..3 {
+            clock.move_to(clock.ahead(Duration::MAX));
+            assert_eq!(clock.read(), FAR);
+            assert!(after(clock.read(), Duration::from_secs(100 * 365 * 86_400)) < NEVER);
+        }
+        clock.move_to(FAR + 5);
+        assert_eq!(clock.ahead(Duration::MAX), FAR + 5, "never back");
+        assert_eq!(clock.ahead(Duration::from_nanos(7)), FAR + 12);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::attention::Matter;
-use crate::clock::{self, NEVER};
+use crate::clock::NEVER;
 use crate::current;
 
 /// How long an iteration may sleep when nothing is ready.
@@ -97,7 +97,7 @@ impl Engine {
             let quiet = self.home.local().children.get() == 0
                 && self.home.blocking_jobs() == 0
                 && !self.home.has_mail();
-            let until = patience.map(|limit| clock::after(clock.last(), limit));
+            let until = patience.map(|limit| clock.ahead(limit));
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
                 clock.move_to(at);
                 return Ok(false);

@@ -104,7 +104,7 @@ impl Alarm {
         self.timer.is_some()
     }
 
-    fn disarm(&mut self) {
+    pub(super) fn disarm(&mut self) {
         if let Some((alarms, key)) = self.timer.take() {
             // Dropped with nothing borrowed: a waker is user code.
             drop(alarms.unset(key));

@@ -11,7 +11,6 @@ pub use interval::{Interval, MissedTick, interval};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-use crate::clock;
 use crate::engine::Engine;
 use crate::error::LoopError;
 use crate::task::yield_now;
@@ -36,7 +35,9 @@ pub fn now() -> Instant {
 }
 
 /// Moves the running loop's virtual clock by `by`, from timer to timer: each that is due on the way
-/// fires at its own time, and what it wakes runs, before the clock moves on.
+/// fires at its own time, and what it wakes runs, before the clock moves on. A span of 146 years or more,
+/// [`Duration::MAX`] for one, moves it to 146 years after the loop's making: there is time left then for
+/// what is set there.
 ///
 /// # Errors
 /// [`LoopError::RealClock`] where the loop's clock is real, [`LoopError::NoRunningLoop`] outside of
@@ -63,7 +64,7 @@ pub fn now() -> Instant {
 pub async fn advance(by: Duration) -> Result<(), LoopError> {
     let target = Engine::with_running(|engine| {
         let clock = &engine.alarms.clock;
-        clock.is_virtual().then(|| clock::after(clock.read(), by)).ok_or(LoopError::RealClock)
+        clock.is_virtual().then(|| clock.ahead(by)).ok_or(LoopError::RealClock)
     })
     .ok_or(LoopError::NoRunningLoop)??;
     loop {

@@ -5,15 +5,37 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::alarm::Alarm;
 
 /// Awaits `future` for at most `limit`, on the loop's clock.
 ///
-/// Polls `future` before it looks at the deadline: what is ready wins, also at zero. Of two deadlines
-/// that are due together the inner one reports. A future that is given up is dropped before the
-/// caller hears of it; a `Task` is asked to end by that. TMO-04, WFR-02.
+/// Polls `future` before it looks at the deadline: what is ready wins, also at zero. Of nested ones the one
+/// that expired reports, and of two that are due together the inner one. A limit that does not fit the
+/// clock never comes. TMO-02, TMO-04.
+///
+/// A future that is given up is dropped, and its destructors have run, before the caller hears of it.
+/// WFR-02. A [`Task`](crate::Task) is asked to end by that, as by its `cancel`, and `Elapsed` does not wait
+/// for it: it ends in its own next turn, or once it has cleaned up. To see its end, keep it and `join` it:
+///
+/// ```
+/// use loopbind::{EventLoop, spawn, task::cancelled, timeout};
+/// use std::time::Duration;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let last_words = event_loop.run_until_complete(async {
+///     let mut task = spawn(async { cancelled().await; "cleaned up" });
+///     if let Ok(outcome) = timeout(Duration::from_secs(1), task.join()).await {
+///         return outcome;
+///     }
+///     task.cancel_within(Duration::from_secs(5));
+///     task.await
+/// })?;
+/// assert_eq!(last_words.unwrap(), "cleaned up");
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 ///
 /// Made inside a run it counts from then, outside from its first poll.
 ///
@@ -35,7 +57,7 @@ use super::alarm::Alarm;
 /// ```
 #[doc(alias = "wait_for")]
 pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
-    Timeout { future: Some(future), alarm: Alarm::after(limit) }
+    Timeout { future: Some(future), alarm: Alarm::after(limit), elapsed: false }
 }
 
 /// Awaits `future` until `deadline`, on the loop's clock: see [`timeout`].
@@ -58,7 +80,7 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
-    Timeout { future: Some(future), alarm: Alarm::at(deadline) }
+    Timeout { future: Some(future), alarm: Alarm::at(deadline), elapsed: false }
 }
 
 pin_project! {
@@ -86,6 +108,135 @@ pin_project! {
         #[pin]
         future: Option<F>,
         alarm: Alarm,
+        elapsed: bool,
+    }
+}
+
+impl<F> Timeout<F> {
+    /// When the future is given up. One that was made outside of runs, and not polled yet, would be then
+    /// if it were polled now.
+    ///
+    /// ```
+    /// use loopbind::{run, time, timeout};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// run(async {
+    ///     let minute = Duration::from_secs(60);
+    ///     let waiting = timeout(minute, pending::<()>());
+    ///     assert!(waiting.deadline() <= time::now() + minute);
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "when")]
+    pub fn deadline(&self) -> Instant {
+        self.alarm.deadline()
+    }
+
+    /// How long until then, on the loop's clock; zero where it has come.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, timeout};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let waiting = timeout(Duration::from_secs(60), pending::<()>());
+    ///     sleep(Duration::from_secs(45)).await;
+    ///     assert_eq!(waiting.remaining(), Duration::from_secs(15));
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn remaining(&self) -> Duration {
+        self.deadline().saturating_duration_since(super::now())
+    }
+
+    /// Moves the deadline, whether it has come or not; whoever waits goes on waiting, for the new one. To
+    /// the past, the future is polled once more before it is given up. Once it is over, nothing comes of
+    /// it. TMO-05.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, sleep, time, timeout};
+    /// use std::{pin::pin, time::Duration};
+    ///
+    /// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+    /// event_loop.run_until_complete(async {
+    ///     let second = Duration::from_secs(1);
+    ///     let mut download = pin!(timeout(2 * second, sleep(3 * second)));
+    ///     assert!(futures::poll!(download.as_mut()).is_pending());
+    ///     sleep(second).await;
+    ///     download.as_mut().reset(time::now() + 10 * second); // something came: a new limit
+    ///     assert!(download.await.is_ok());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "reschedule")]
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        self.project().alarm.reset(deadline);
+    }
+
+    /// Whether the deadline came first: the future was given up, and awaiting gave [`Elapsed`].
+    ///
+    /// ```
+    /// use loopbind::{run, time::Elapsed, timeout};
+    /// use std::{future::pending, pin::pin, time::Duration};
+    ///
+    /// run(async {
+    ///     let mut waiting = pin!(timeout(Duration::ZERO, pending::<()>()));
+    ///     assert!(!waiting.is_elapsed()); // what is ready would win
+    ///     assert_eq!(waiting.as_mut().await, Err(Elapsed));
+    ///     assert!(waiting.is_elapsed());
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "expired")]
+    pub fn is_elapsed(&self) -> bool {
+        self.elapsed
+    }
+
+    /// The future; `None` once it is over and gone.
+    ///
+    /// ```
+    /// use loopbind::timeout;
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let waiting = timeout(Duration::from_secs(1), ready(42));
+    /// assert!(waiting.get_ref().is_some());
+    /// ```
+    pub fn get_ref(&self) -> Option<&F> {
+        self.future.as_ref()
+    }
+
+    /// The future, to be changed; `None` once it is over and gone.
+    ///
+    /// ```
+    /// use loopbind::{sleep, time, timeout};
+    /// use std::{pin::pin, time::Duration};
+    ///
+    /// let mut waiting = pin!(timeout(Duration::from_secs(60), sleep(Duration::from_secs(1))));
+    /// let later = time::now() + Duration::from_secs(2);
+    /// waiting.as_mut().get_pin_mut().unwrap().reset(later);
+    /// assert_eq!(waiting.get_ref().unwrap().deadline(), later);
+    /// ```
+    #[doc(alias = "get_mut")]
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
+        self.project().future.as_pin_mut()
+    }
+
+    /// The future without its deadline; `None` once it is over and gone.
+    ///
+    /// ```
+    /// use loopbind::{run, spawn, timeout};
+    /// use std::time::Duration;
+    ///
+    /// let value = run(async {
+    ///     let waiting = timeout(Duration::from_secs(1), spawn(async { 42 }));
+    ///     waiting.into_inner().unwrap().await.unwrap()
+    /// })?;
+    /// assert_eq!(value, 42);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn into_inner(self) -> Option<F> {
+        self.future
     }
 }
 
@@ -118,8 +269,17 @@ impl<F: Future> Future for Timeout<F> {
             Poll::Pending if this.alarm.is_due(cx) => Err(Elapsed),
             Poll::Pending => return Poll::Pending,
         };
+        // Before the drop, which may panic: it is over then.
+        *this.elapsed = outcome.is_err();
+        this.alarm.disarm();
         this.future.set(None);
         Poll::Ready(outcome)
+    }
+}
+
+impl<F: Future> FusedFuture for Timeout<F> {
+    fn is_terminated(&self) -> bool {
+        self.future.is_none()
     }
 }
 
@@ -128,6 +288,7 @@ impl<F> fmt::Debug for Timeout<F> {
         f.debug_struct("Timeout")
             .field("deadline", &self.alarm.deadline())
             .field("over", &self.future.is_none())
+            .field("elapsed", &self.elapsed)
             .finish()
     }
 }
