@@ -74,7 +74,8 @@ fn asked_from_another_thread_wakes_a_loop_that_sleeps() {
 /// orders.
 #[test]
 fn cancel_tells_who_listens_and_an_abort_among_cancels_does_not() {
-    let all: [(&[fn(&AbortHandle) -> bool], &[&str]); 4] = [
+    type Ask = fn(&AbortHandle) -> bool;
+    let all: [(&[Ask], &[&str]); 4] = [
         (&[AbortHandle::cancel], &["told", "future dropped"]),
         (&[AbortHandle::abort], &["future dropped"]),
         (&[AbortHandle::cancel, AbortHandle::abort], &["future dropped"]),
@@ -169,10 +170,10 @@ fn asked_before_its_first_step_never_starts() {
         });
         let remote = remote.unwrap();
         assert!(remote.abort_handle().abort());
-        remote
+        remote.await
     });
     let remote = event_loop.run_until_complete(both).unwrap().unwrap();
-    assert!(event_loop.run_until_complete(remote).unwrap().unwrap_err().is_cancelled());
+    assert!(remote.unwrap_err().is_cancelled());
     trace.assert(&[]);
 }
 

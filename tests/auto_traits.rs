@@ -16,7 +16,7 @@ use loopbind::task::{Carried, ContextVar};
 use loopbind::thread::{LoopGroup, LoopThread, ThreadBuilder};
 use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use loopbind::{
-    AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
+    AbortHandle, AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
     ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
     RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
     Turn, UnhandledPanic, Watch, net, process, signal, sync, task,
@@ -125,6 +125,7 @@ rows! {
     process::ChildStderr: no no yes;
     // What other threads have.
     LoopHandle: yes yes yes;
+    AbortHandle: yes yes yes;
     Builder: yes yes yes;
     RemoteTask<JustSend>: yes yes yes;
     BlockingTask<JustSend>: yes yes yes;
@@ -167,6 +168,7 @@ fn what_select_takes_is_fused() {
     fused::<RemoteTask<u8>>();
     fused::<BlockingTask<u8>>();
     fused::<Sleep>();
+    fused::<Timeout<Ready<u8>>>();
 }
 
 /// Errors are errors.

@@ -855,9 +855,9 @@ fn many_listeners_of_one_task_are_dropped_in_proportion_to_their_number() {
             let before = worked();
             // From the middle, the end and the beginning in turn.
             while listeners.len() > 2 {
-                listeners.swap_remove(listeners.len() / 2);
-                listeners.pop();
-                listeners.swap_remove(0);
+                drop(listeners.swap_remove(listeners.len() / 2));
+                drop(listeners.pop());
+                drop(listeners.swap_remove(0));
             }
             worked() - before
         };

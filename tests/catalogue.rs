@@ -18,15 +18,16 @@ const PINNED: &[&str] = &[
     "CB-01", "CB-02", "CB-03", "CB-05", "CB-06", "CB-10", "CB-12", "CB-15", "CB-17", "CB-19",
     "CB-24", "CB-26",
     // Threads.
-    "THR-01", "THR-03", "THR-08", "THR-13", "THR-16",
+    "THR-01", "THR-03", "THR-08", "THR-11", "THR-13", "THR-16",
     // Tasks.
     "FUT-07", "FUT-13", "FUT-16", "TSK-01", "TSK-05", "TSK-08",
     // Cancellation.
-    "CAN-01", "CAN-02", "CAN-04", "CAN-05", "CAN-08", "CAN-09", "CAN-10", "CAN-12",
+    "CAN-01", "CAN-02", "CAN-03", "CAN-04", "CAN-05", "CAN-06", "CAN-07", "CAN-08", "CAN-09",
+    "CAN-10", "CAN-11", "CAN-12", "CAN-23",
     // Waiting for several.
     "GAT-02", "GAT-05", "GAT-06", "GAT-07", "WAI-02", "WAI-06", "ASC-02",
     // Shields and time-outs.
-    "SHI-01", "WFR-02", "WFR-03", "WFR-07", "TMO-02", "TMO-04", "TMO-06",
+    "SHI-01", "WFR-02", "WFR-03", "WFR-07", "TMO-02", "TMO-04", "TMO-05", "TMO-06",
     // Blocking work.
     "EXE-03",
     // Errors and debug mode.

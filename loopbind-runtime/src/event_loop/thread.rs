@@ -93,8 +93,7 @@ impl<T> LoopThread<T> {
 
     /// Asks the body to end, as [`stop`](LoopThread::stop) does, and drops one that listened and has
     /// not ended when `grace` is over, on the loop's clock: see `Task::cancel_within`. `join` then
-    /// gives `Err` with [`LoopError::StoppedBeforeComplete`] as payload. What the body leaves behind has
-    /// the time that the end of a run has, [`Builder::shutdown_limit`].
+    /// gives `Err` with [`LoopError::StoppedBeforeComplete`] as payload.
     ///
     /// ```
     /// use loopbind::{LoopError, task::cancelled, thread::ThreadBuilder};
