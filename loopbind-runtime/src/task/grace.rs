@@ -31,8 +31,7 @@ impl TaskRef {
         if head.has(DONE) || head.home.is_inherited() {
             return false;
         }
-        // SAFETY: a `TaskRef` is on the owner's thread.
-        let local = unsafe { head.home.local() };
+        let local = self.local();
         if let Some(now) = local.with_keeper(|keeper| keeper.now()) {
             self.grant(clock::after(now, grace), local);
         }
@@ -60,8 +59,7 @@ impl TaskRef {
         let head = self.head();
         let grace = head.cold.borrow().as_ref().map(|cold| cold.grace);
         let Some(Grace::Granted(until)) = grace else { return };
-        // SAFETY: a `TaskRef` is on the owner's thread.
-        let local = unsafe { head.home.local() };
+        let local = self.local();
         let timer = local.with_keeper(|keeper| keeper.abort_at(until, self.clone()));
         if let Some(timer) = timer {
             head.with_cold(|cold| cold.grace = Grace::Running(until, timer));

@@ -12,7 +12,7 @@ use super::birth::post_callback;
 use super::cancelled::Listeners;
 use super::context::Context;
 use super::grace::Grace;
-use super::home::Home;
+use super::home::{Home, Local};
 use super::info::{TaskInfo, TaskState};
 use super::life;
 use super::raw::Vtable;
@@ -169,6 +169,11 @@ impl TaskRef {
     pub(super) fn head(&self) -> &Header {
         // SAFETY: alive while a reference is held.
         unsafe { self.header.as_ref() }
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        // SAFETY: a `TaskRef` is on the owner's thread.
+        unsafe { self.head().home.local() }
     }
 
     pub(crate) fn id(&self) -> TaskId {
