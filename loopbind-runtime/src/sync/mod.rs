@@ -24,22 +24,31 @@
 //! ```
 
 mod barrier;
+pub mod broadcast;
+mod closed;
 mod condition;
 mod event;
+mod line;
 mod lock;
+pub mod mpsc;
 mod once_cell;
+pub mod oneshot;
 mod place;
+mod queue;
 pub(crate) mod reply;
 mod rw_lock;
 mod semaphore;
 mod wait;
 mod waiters;
+mod waker_slot;
+pub mod watch;
 
 pub use barrier::{Barrier, BrokenBarrier};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, OwnedLockGuard};
 pub use once_cell::OnceCell;
+pub use queue::{LifoQueue, PriorityQueue, Queue, QueueShutDown, TryPut};
 pub use rw_lock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };

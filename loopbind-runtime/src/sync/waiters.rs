@@ -311,7 +311,7 @@ impl KeptWaker {
         KeptWaker(Some(cx.waker().clone()))
     }
 
-    fn will_wake(&self, waker: &Waker) -> bool {
+    pub(super) fn will_wake(&self, waker: &Waker) -> bool {
         self.0.as_ref().is_some_and(|known| known.will_wake(waker))
     }
 
