@@ -118,6 +118,21 @@ rows! {
     sync::OnceCell<u8>: no no yes;
     sync::Permit<'static>: no no yes;
     sync::OwnedPermit: no no yes;
+    sync::Queue<u8>: no no yes;
+    sync::LifoQueue<u8>: no no yes;
+    sync::PriorityQueue<u8>: no no yes;
+    sync::oneshot::Sender<u8>: no no yes;
+    sync::oneshot::Receiver<u8>: no no yes;
+    sync::oneshot::Receiver<PhantomPinned>: no no yes;
+    sync::mpsc::Sender<u8>: no no yes;
+    sync::mpsc::WeakSender<u8>: no no yes;
+    sync::mpsc::Permit<'static, u8>: no no yes;
+    sync::mpsc::Receiver<u8>: no no yes;
+    sync::watch::Sender<u8>: no no yes;
+    sync::watch::Receiver<u8>: no no yes;
+    sync::watch::Ref<'static, u8>: no no yes;
+    sync::broadcast::Sender<u8>: no no yes;
+    sync::broadcast::Receiver<u8>: no no yes;
     task::Context: no no yes;
     process::Child: no no yes;
     process::ChildStdin: no no yes;
@@ -142,6 +157,12 @@ rows! {
     Carried<JustSend>: yes no yes;
     Carried<Rc<u8>>: no no yes;
     // Values.
+    sync::TryPut<JustSend>: yes no yes;
+    sync::QueueShutDown<JustSend>: yes no yes;
+    sync::mpsc::SendError<JustSend>: yes no yes;
+    sync::oneshot::Closed: yes yes yes;
+    sync::broadcast::RecvError: yes yes yes;
+    sync::broadcast::Lagged: yes yes yes;
     LoopError: yes yes yes;
     TaskError: yes yes yes;
     PanicPayload: yes yes yes;
@@ -169,6 +190,10 @@ fn what_select_takes_is_fused() {
     fused::<BlockingTask<u8>>();
     fused::<Sleep>();
     fused::<Timeout<Ready<u8>>>();
+    fused::<sync::oneshot::Receiver<u8>>();
+    fn fused_stream<T: futures::stream::FusedStream>() {}
+    fused_stream::<sync::mpsc::Receiver<u8>>();
+    fused_stream::<sync::broadcast::Receiver<u8>>();
 }
 
 /// Errors are errors.
@@ -179,4 +204,10 @@ fn errors_are_errors_that_travel() {
     error::<TaskError>();
     error::<Elapsed>();
     error::<sync::BrokenBarrier>();
+    error::<sync::TryPut<u8>>();
+    error::<sync::QueueShutDown<u8>>();
+    error::<sync::mpsc::SendError<u8>>();
+    error::<sync::oneshot::Closed>();
+    error::<sync::broadcast::RecvError>();
+    error::<sync::broadcast::Lagged>();
 }

@@ -40,6 +40,8 @@ const PINNED: &[&str] = &[
     // Locks, events, conditions, semaphores, barriers.
     "LCK-01", "LCK-02", "LCK-03", "LCK-04", "LCK-05", "EVT-01", "EVT-02", "CND-01", "CND-02", "CND-03",
     "CND-04", "SEM-01", "SEM-02", "SEM-03", "BAR-01", "BAR-02",
+    // Queues.
+    "QUE-01", "QUE-02", "QUE-03", "QUE-04", "QUE-05", "QUE-06",
     // Descriptors, servers, signals, processes, forks.
     "IO-03", "SRV-03", "SIG-03", "SUB-04", "PRC-01", "PRC-02",
 ];

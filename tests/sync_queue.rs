@@ -620,6 +620,8 @@ fn any_order_of_everything_gives_each_item_once() {
     }
 }
 
+type Put<'a> = Polled<'a, Result<(), QueueShutDown<usize>>>;
+
 struct Model<'a> {
     queue: &'a Queue<usize>,
     dice: Dice,
@@ -627,7 +629,7 @@ struct Model<'a> {
     held: VecDeque<usize>,
     next: usize,
     gets: Vec<Polled<'a, Option<usize>>>,
-    puts: Vec<(usize, Polled<'a, Result<(), QueueShutDown<usize>>>)>,
+    puts: Vec<(usize, Put<'a>)>,
     /// What was put, got, and refused or given up, in all.
     put: usize,
     got: usize,

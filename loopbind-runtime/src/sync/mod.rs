@@ -6,6 +6,11 @@
 //! and its like included, takes what somebody in line was given already. A wait that is dropped passes on
 //! what it was given.
 //!
+//! Values go from task to task by [`Queue`], with asyncio's methods; or by channels, whose ends notice when
+//! the other is gone: [`oneshot`] for one value, [`mpsc`] for many from many to one, [`broadcast`] to many, and
+//! [`watch`] for one that changes. None of them captures a loop, and none can leave its thread: another
+//! thread's values come by [`LoopHandle`](crate::LoopHandle).
+//!
 //! ```
 //! use loopbind::sync::Event;
 //! use loopbind::{run, spawn};
