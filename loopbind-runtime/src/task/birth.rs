@@ -109,6 +109,13 @@ fn inherit(header: &Header) {
     }
 }
 
+/// The same for a task, whose parent is its maker, unless that is a callback.
+#[inline(never)]
+fn descend(header: &mut Header, maker: Option<&Header>) {
+    header.parent = maker.filter(|maker| !maker.has(CALLBACK)).map(|maker| maker.id);
+    inherit(header);
+}
+
 /// What becomes of something new.
 enum Admission {
     Welcome,
@@ -180,7 +187,7 @@ impl LocalHome {
                 Some(maker) if !maker.has(CALLBACK | CONTEXT) => {
                     header.as_mut().parent = Some(maker.id);
                 }
-                _ => self.descend(header.as_mut()),
+                maker => descend(header.as_mut(), maker),
             }
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
@@ -193,14 +200,6 @@ impl LocalHome {
     fn maker(&self) -> Option<&Header> {
         // SAFETY: what is current is alive while it is, and its own code is what runs.
         self.local().current.get().map(|maker| unsafe { maker.as_ref() })
-    }
-
-    /// A new task gets what it has from its maker.
-    #[cold]
-    fn descend(&self, header: &mut Header) {
-        let task = self.maker().filter(|maker| !maker.has(CALLBACK));
-        header.parent = task.map(|maker| maker.id);
-        inherit(header);
     }
 
     /// A callback that is in no queue yet.
