@@ -31,7 +31,7 @@ const PINNED: &[&str] = &[
     // Blocking work.
     "EXE-03",
     // Errors and debug mode.
-    "EXH-04", "EXH-10", "DBG-03",
+    "EXH-04", "EXH-08", "EXH-10", "DBG-03",
     // The end of a run.
     "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-16",
     "RNR-26",

@@ -7,10 +7,11 @@ use std::future::{pending, poll_fn, ready};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::panic::catch_unwind;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::Command;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -380,19 +381,88 @@ fn the_runs_of_a_runner_share_one_context() {
 /// nothing of it.
 #[test]
 fn between_steps_there_is_the_context_of_the_run() {
+    struct Saying(Trace);
+    impl Wake for Saying {
+        fn wake(self: Arc<Self>) {
+            say(&self.0, "waker");
+            WORD.set("waker's");
+        }
+    }
     let (trace, event_loop) = (Trace::new(), EventLoop::new().unwrap());
     let bare = trace.clone();
-    event_loop.create_task(async move { say(&bare, "started before it was set") }).detach();
+    let mut task = event_loop.create_task(async move {
+        yield_now().await;
+        yield_now().await;
+        say(&bare, "started before it was set");
+    });
+    let waker = Waker::from(Arc::new(Saying(trace.clone())));
+    let cx = &mut std::task::Context::from_waker(&waker);
+    let wait = poll_fn(|_| Poll::Ready(Pin::new(&mut task).poll(cx)));
+    assert!(event_loop.run_until_complete(wait).unwrap().is_pending());
     WORD.set("caller's");
-    let theirs = trace.clone();
-    event_loop.set_exception_handler(Some(Box::new(move |_, _| {
-        say(&theirs, "handler");
-        WORD.set("handler's");
-    })));
-    event_loop.create_task(async { panic!("reported") }).detach();
     turn(&event_loop);
     say(&trace, "caller");
-    trace.assert(&["started before it was set: -", "handler: caller's", "caller: handler's"]);
+    trace.assert(&["started before it was set: -", "waker: caller's", "caller: waker's"]);
+}
+
+/// EXH-08: whoever is to blame, its context; that of a task is kept for as long as its panic may be
+/// left unread.
+#[test]
+fn a_handler_is_called_in_the_context_of_what_failed() {
+    let (trace, event_loop) = (Trace::new(), EventLoop::new().unwrap());
+    let theirs = trace.clone();
+    event_loop.set_exception_handler(Some(Box::new(move |_, context| {
+        let panic = context.panic.as_ref().unwrap().message().unwrap();
+        say(&theirs, panic);
+    })));
+    let fail = |name: &'static str, word: &'static str| {
+        let set = async move {
+            WORD.set(word);
+            panic!("{name}");
+        };
+        event_loop.create_task(set)
+    };
+    WORD.set("caller's");
+    let probe = Rc::new(trace.probe("kept"));
+    fail("detached", "set by the task").detach();
+    let unread = THING.enter(probe, || fail("unread", "kept for later"));
+    let read = THING.enter(Rc::new(trace.probe("read")), || fail("read", "never said"));
+    event_loop.call_soon(|| panic!("callback"));
+    WORD.unset();
+    event_loop.call_soon(|| panic!("bare callback"));
+    let bare: Task<()> = event_loop.create_task(async { panic!("bare") });
+    WORD.set("later");
+    turn(&event_loop);
+    trace.note("turned");
+    event_loop.run_until_complete(read).unwrap().unwrap_err();
+    trace.note("read");
+    drop((unread, bare));
+    let spills = event_loop.create_task(async {
+        let _bomb = Bomb("spilled");
+        WORD.set("set before it was cancelled");
+        pending::<()>().await
+    });
+    turn(&event_loop);
+    spills.cancel();
+    turn(&event_loop);
+    spills.detach();
+    let (captured, bomb) = (WORD.enter("registered", || Context::capture()), Bomb("taken back"));
+    captured.run(|| event_loop.call_soon(move || drop(bomb))).cancel();
+    say(&trace, "caller");
+    trace.assert(&[
+        "detached: set by the task",
+        "callback: caller's",
+        "bare callback: -",
+        "turned",
+        "read dropped",
+        "read",
+        "unread: kept for later",
+        "kept dropped",
+        "bare: -",
+        "spilled: set before it was cancelled",
+        "taken back: registered",
+        "caller: later",
+    ]);
 }
 
 // ─── the end ────────────────────────────────────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ use crate::context::{Key, Value};
 ///   [`Runner`](crate::Runner) share one. CTX-06, RNR-16.
 /// * The context is current also while a future is dropped: by cancellation, and by the end of its
 ///   loop. CTX-10.
+/// * An exception handler sees the context of the task or callback that failed. EXH-08.
 /// * Outside of loops a thread has a context of its own.
 ///
 /// Nothing crosses threads by itself: see [`carry`](ContextVar::carry).

@@ -17,7 +17,7 @@ use super::header::TaskRef;
 use super::home::LocalHome;
 use super::info::TaskInfo;
 use super::life;
-use super::state::{AWAITED, DETACHED, DONE, HANDLE, TAKEN};
+use super::state::{AWAITED, CONTEXT, DETACHED, DONE, HANDLE, TAKEN};
 use crate::ids::TaskId;
 use crate::panic::caught;
 
@@ -329,8 +329,13 @@ impl<T> Task<T> {
     /// The outcome, out of the cell; `None` if it was taken before.
     fn take(&mut self) -> Option<Result<T, TaskError>> {
         let head = self.task.head();
-        if head.has(TAKEN) {
-            return None;
+        if head.has(TAKEN | CONTEXT) {
+            if head.has(TAKEN) {
+                return None;
+            }
+            // It was kept for the report that nobody has to make any more.
+            // SAFETY: a `Task` is on its owner's thread.
+            life::drop_context(head, unsafe { head.home.local() });
         }
         head.set(TAKEN);
         self.resolved = true;

@@ -17,8 +17,8 @@ use super::header::{Header, TaskRef};
 use super::home::{Home, Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, Errand, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
-    TOLD,
+    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, Errand, FAILED, HANDLE, NEW, REMOTE, ROOT,
+    SCHEDULED, TOLD,
 };
 use super::waker;
 use crate::attention::Matter;
@@ -200,7 +200,10 @@ unsafe fn settle(header: NonNull<Header>, local: &Local, polled: Polled) {
         let head = header.as_ref();
         let spill = match polled {
             Polled::Pending => None,
-            Polled::Panicked(spill) => spill,
+            Polled::Panicked(spill) => {
+                head.set(FAILED);
+                spill
+            }
             Polled::Ready(spill) => {
                 if head.has(CANCEL) {
                     // CAN-08: asked to end and not told, so the value is not wanted.
@@ -304,18 +307,16 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
         increment(&local.counts.dropped);
         head.set(CANCEL);
         // The destructors see the task whose they are, and its context: also where another loop
-        // runs, or none. What they set in a task that had none ends here.
+        // runs, or none.
         let before = local.current.replace(Some(header));
-        let (context, none) = (head.context(), Place::default());
-        let place = context.as_ref().map_or(&none, Context::place);
-        let dropped = within(place, || (head.vtable.drop_future)(header));
+        let dropped = within_its_own(head, local, || (head.vtable.drop_future)(header));
         local.current.set(before);
-        // The task's share is the last one then, as it should be.
-        drop(context);
-        report_values(none.clear(), local);
         let error = match dropped {
             Ok(()) => TaskError::Cancelled,
-            Err(payload) => TaskError::Panicked(payload),
+            Err(payload) => {
+                head.set(FAILED);
+                TaskError::Panicked(payload)
+            }
         };
         (head.vtable.store_error)(header, error);
         finish(header, local, None);
@@ -342,7 +343,8 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
         }
         if let Some(payload) = spill {
             let message = "exception in the destructor of a future";
-            local.report(ExceptionContext::panicked(message, payload).of(head.info()));
+            let spilled = ExceptionContext::panicked(message, payload).of(head.info());
+            within_its_own(head, local, || local.report(spilled));
         }
         if head.has(ROOT) && !head.has(SCHEDULED) {
             // The stop queues behind everything that is ready, so that it all runs first.
@@ -353,6 +355,23 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
         // A root's is worth nothing, not even the dropping.
         if !head.has(HANDLE | ROOT) {
             discard_outcome(header, local);
+        }
+        if head.has(CONTEXT | SCHEDULED) {
+            return linger(header, local);
+        }
+        release(header);
+    }
+}
+
+/// Something is left to do before the task can be let go of.
+#[cold]
+unsafe fn linger(header: NonNull<Header>, local: &Local) {
+    // SAFETY: as `finish`.
+    unsafe {
+        let head = header.as_ref();
+        // EXH-08: a panic that somebody may leave unread is reported in its context.
+        if head.has(CONTEXT) && !(head.has(HANDLE) && head.has(FAILED)) {
+            drop_context(head, local);
         }
         if !head.has(SCHEDULED) {
             release(header);
@@ -392,12 +411,25 @@ unsafe fn notify_in_order(head: &Header, mut waiter: Option<Waker>, local: &Loca
     if let Some(waiter) = waiter {
         wake(waiter, local);
     }
-    drop_context(head, local);
+}
+
+/// Calls `f` in the task's context. Where it has none, what `f` sets ends here.
+#[cold]
+fn within_its_own<R>(head: &Header, local: &Local, f: impl FnOnce() -> R) -> R {
+    if head.has(ROOT) {
+        return f();
+    }
+    let (context, none) = (head.context(), Place::default());
+    let result = within(context.as_ref().map_or(&none, Context::place), f);
+    // The task's share is the last one then, as it should be.
+    drop(context);
+    report_values(none.clear(), local);
+    result
 }
 
 /// What it inherited and set is dropped at home, as it ends.
 #[cold]
-fn drop_context(head: &Header, local: &Local) {
+pub(super) fn drop_context(head: &Header, local: &Local) {
     head.clear(CONTEXT);
     let context = head.cold.borrow_mut().as_mut().and_then(|cold| cold.context.take());
     if let Some(context) = context {
@@ -450,7 +482,10 @@ pub(super) unsafe fn discard_outcome(header: NonNull<Header>, local: &Local) {
         if !head.has(CALLBACK) {
             context = context.of(head.info());
         }
-        local.report(context);
+        within_its_own(head, local, || local.report(context));
+        if head.has(CONTEXT) {
+            drop_context(head, local);
+        }
     }
 }
 
@@ -467,7 +502,9 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
         if let Err(payload) = (head.vtable.drop_future)(header) {
             let message =
                 format!("exception in the destructor of a callback made at {}", head.spawned_at);
-            head.home.local().report(ExceptionContext::panicked(message, payload));
+            let context = ExceptionContext::panicked(message, payload);
+            let local = head.home.local();
+            within_its_own(head, local, || local.report(context));
         }
         if head.has(CONTEXT) {
             drop_context(head, head.home.local());

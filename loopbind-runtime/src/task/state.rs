@@ -32,6 +32,7 @@
 //! | `CALLBACK` | birth | never | a callback: no task to the eyes of users |
 //! | `ROOT` | birth | never | the main future of a run; queued again when done, to stop it |
 //! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
+//! | `FAILED` | the panic | never | the outcome is a panic |
 //! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
 //! | `REMOTE` | the first reference that may leave the thread | never | the end is to be shown in `refs`, too |
 //!
@@ -56,6 +57,7 @@ pub(crate) const ROOT: State = 1 << 12;
 pub(crate) const NEW: State = 1 << 13;
 pub(crate) const CONTEXT: State = 1 << 14;
 pub(crate) const REMOTE: State = 1 << 15;
+pub(crate) const FAILED: State = 1 << 16;
 
 /// References, and what other threads have to say, in one word.
 ///
