@@ -446,7 +446,7 @@ fn a_handler_is_called_in_the_context_of_what_failed() {
     spills.cancel();
     turn(&event_loop);
     spills.detach();
-    let (captured, bomb) = (WORD.enter("registered", || Context::capture()), Bomb("taken back"));
+    let (captured, bomb) = (WORD.enter("registered", Context::capture), Bomb("taken back"));
     captured.run(|| event_loop.call_soon(move || drop(bomb))).cancel();
     say(&trace, "caller");
     trace.assert(&[
