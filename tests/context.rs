@@ -426,7 +426,7 @@ fn a_handler_is_called_in_the_context_of_what_failed() {
     let probe = Rc::new(trace.probe("kept"));
     fail("detached", "set by the task").detach();
     let unread = THING.enter(probe, || fail("unread", "kept for later"));
-    let read = THING.enter(Rc::new(trace.probe("read")), || fail("read", "never said"));
+    let mut read = THING.enter(Rc::new(trace.probe("read")), || fail("read", "never said"));
     event_loop.call_soon(|| panic!("callback"));
     WORD.unset();
     event_loop.call_soon(|| panic!("bare callback"));
@@ -434,9 +434,17 @@ fn a_handler_is_called_in_the_context_of_what_failed() {
     WORD.set("later");
     turn(&event_loop);
     trace.note("turned");
-    event_loop.run_until_complete(read).unwrap().unwrap_err();
+    event_loop.run_until_complete(&mut read).unwrap().unwrap_err();
     trace.note("read");
-    drop((unread, bare));
+    drop((read, unread, bare));
+    let bomb = Bomb("spilled at its end");
+    let ends = poll_fn(move |_| {
+        let _ = &bomb;
+        WORD.set("set before its end");
+        Poll::Ready(())
+    });
+    event_loop.create_task(ends).detach();
+    turn(&event_loop);
     let spills = event_loop.create_task(async {
         let _bomb = Bomb("spilled");
         WORD.set("set before it was cancelled");
@@ -459,6 +467,7 @@ fn a_handler_is_called_in_the_context_of_what_failed() {
         "unread: kept for later",
         "kept dropped",
         "bare: -",
+        "spilled at its end: set before its end",
         "spilled: set before it was cancelled",
         "taken back: registered",
         "caller: later",
