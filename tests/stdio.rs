@@ -459,7 +459,10 @@ fn without_a_thread_to_be_had_writing_is_an_error() {
             stdout.write_all(b"never").await.unwrap();
             let outcome = stdout.flush().await;
             set(None);
-            assert_eq!(outcome.unwrap_err().to_string(), "no thread can be had to write it");
+            // The system's own reason is in it: EAGAIN.
+            let (error, reason) = (outcome.unwrap_err(), std::io::Error::from_raw_os_error(11));
+            assert_eq!(error.kind(), reason.kind());
+            assert_eq!(error.to_string(), format!("no thread can be had to write it: {reason}"));
             stdout.write_all(b"then\n").await.unwrap();
         })
         .unwrap();

@@ -46,6 +46,8 @@ static POOL: Mutex<Option<(u64, Arc<Pool>)>> = Mutex::new(None);
 /// # Errors
 /// The system's, with the job, where there is no thread and none can be had.
 pub(crate) fn submit(job: Job) -> Result<(), (io::Error, Job)> {
+    #[cfg(feature = "faults")]
+    let job: Job = Box::new(sys::fault::carry(job));
     match pool() {
         Some(pool) => pool.submit(job),
         None => {
@@ -97,7 +99,8 @@ impl Pool {
             (number, format!("loopbind_{}", state.next_name - 1))
         };
         let pool = Arc::clone(self);
-        let started = std::thread::Builder::new().name(name).spawn(move || pool.work());
+        let thread = std::thread::Builder::new().name(name);
+        let started = sys::start_thread(thread, move || pool.work());
         let Err(error) = started else { return Ok(()) };
         let mut state = self.state();
         state.threads -= 1;

@@ -15,10 +15,29 @@ use std::rc::Rc;
 
 use crate::context::Place;
 
+#[cfg(feature = "faults")]
+use crate::sys::fault::Plan;
+
 thread_local! {
     static RUNNING: Cell<*const ()> = const { Cell::new(ptr::null()) };
     static CONTEXT: Cell<*const Place> = const { Cell::new(ptr::null()) };
     static OWN_CONTEXT: Own = const { Own(OnceCell::new()) };
+}
+
+#[cfg(feature = "faults")]
+thread_local! {
+    /// Which of this thread's calls to the system a test has fail. Read in signal handlers.
+    static PLAN: Cell<Option<&'static Plan>> = const { Cell::new(None) };
+}
+
+#[cfg(feature = "faults")]
+pub(crate) fn plan() -> Option<&'static Plan> {
+    PLAN.get()
+}
+
+#[cfg(feature = "faults")]
+pub(crate) fn replace_plan(plan: Option<&'static Plan>) -> Option<&'static Plan> {
+    PLAN.replace(plan)
 }
 
 /// The running loop's home, or null.

@@ -68,4 +68,10 @@ pub mod __private {
         Outcome, OutcomeOfAny, OutcomeOfResult, run_plain_test, run_test,
     };
     pub use crate::event_loop::thread::LoopThread;
+
+    /// Calls to the system that fail, for loopbind's own tests.
+    #[cfg(feature = "faults")]
+    pub mod faults {
+        pub use crate::sys::fault::{Call, FaultPlan, Faults};
+    }
 }

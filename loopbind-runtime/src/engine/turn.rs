@@ -25,6 +25,9 @@ use crate::attention::Matter;
 use crate::clock::NEVER;
 use crate::current;
 
+/// How long a loop sleeps at most for as long as nobody can ring for it.
+const DEAF_SLEEP: Duration = Duration::from_millis(50);
+
 /// How long an iteration may sleep when nothing is ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
@@ -124,7 +127,8 @@ impl Engine {
         }
         let began = Instant::now();
         let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
-        let limit = limit.into_iter().chain(watchdog).min();
+        let deaf = self.home.is_deaf().then_some(DEAF_SLEEP);
+        let limit = limit.into_iter().chain(watchdog).chain(deaf).min();
         let looked = self.reactor.look(limit);
         self.home.unpark();
         self.meters.parked.set(self.meters.parked.get() + began.elapsed());

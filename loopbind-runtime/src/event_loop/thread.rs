@@ -360,7 +360,7 @@ impl ThreadBuilder {
         if let Some(bytes) = self.stack_size {
             thread = thread.stack_size(bytes);
         }
-        let thread = thread.spawn(move || {
+        let life = move || {
             match prepare(self.name, self.core, self.event_loop) {
                 Ok(runner) => {
                     let started = Started { sender: Some(sender) };
@@ -376,7 +376,8 @@ impl ThreadBuilder {
                     discard(body);
                 }
             }
-        })?;
+        };
+        let thread = sys::start_thread(thread, sys::fault::carry(life))?;
         match receiver.wait() {
             Some(Ok((handle, body))) => {
                 let outcome = Unread { receiver: awaited, handle: handle.clone() };

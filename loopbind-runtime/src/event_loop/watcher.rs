@@ -80,7 +80,8 @@ impl Watcher {
 
     fn start() -> io::Result<Arc<Watcher>> {
         let (announce, announced) = std::sync::mpsc::channel();
-        std::thread::Builder::new().name("loopbind-watcher".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("loopbind-watcher".into());
+        sys::start_thread(thread, move || {
             // Made where it is used: a driver stays on its thread.
             match Driver::new() {
                 Ok((driver, bell)) => {
@@ -182,7 +183,7 @@ impl Watched {
         }
         if self.place.is_none() {
             let watcher = Watcher::get()?;
-            let fd = fd.try_clone_to_owned()?;
+            let fd = sys::duplicate(fd)?;
             let id = {
                 let mut state = watcher.state();
                 // The bell has zero.
@@ -192,8 +193,10 @@ impl Watched {
                 state.added.push((id, fd));
                 id
             };
-            let place = self.place.insert(Place { watcher, id, forks });
+            // Told of it first: what fails here leaves nothing behind.
+            let place = Place { watcher, id, forks };
             place.watcher.bell.ring()?;
+            self.place = Some(place);
         }
         match &self.place {
             Some(place) => Ok(place),

@@ -13,6 +13,7 @@ use crate::LoopError;
 use crate::engine::Engine;
 use crate::reactor::{Direction, Source};
 use crate::sys;
+use crate::sys::fault::Call;
 
 /// Any descriptor, awaited on the loop that polls it: pipes, terminals, timers, inotify, sockets of
 /// other crates.
@@ -313,7 +314,7 @@ where
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(Direction::Read, cx, |mut inner| inner.read(buffer))
+        self.poll_io(Direction::Read, cx, |inner| sys::read(inner, buffer))
     }
 
     fn poll_read_vectored(
@@ -321,7 +322,10 @@ where
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(Direction::Read, cx, |mut inner| inner.read_vectored(buffers))
+        self.poll_io(Direction::Read, cx, |mut inner| {
+            sys::fault::check(Call::Read)?;
+            inner.read_vectored(buffers)
+        })
     }
 }
 
@@ -334,7 +338,7 @@ where
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(Direction::Write, cx, |mut inner| inner.write(buffer))
+        self.poll_io(Direction::Write, cx, |inner| sys::write(inner, buffer))
     }
 
     fn poll_write_vectored(
@@ -342,7 +346,10 @@ where
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(Direction::Write, cx, |mut inner| inner.write_vectored(buffers))
+        self.poll_io(Direction::Write, cx, |mut inner| {
+            sys::fault::check(Call::Write)?;
+            inner.write_vectored(buffers)
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,7 +6,7 @@
 //! waits for the thread.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -131,9 +131,9 @@ enum StdLock {
 impl StdLock {
     fn read(self, chunk: &mut [u8]) -> io::Result<usize> {
         match self {
-            StdLock::Ours => io::stdin().read(chunk),
+            StdLock::Ours => sys::read(io::stdin(), chunk),
             // Around std's buffer, which was empty: that thread waited for more.
-            StdLock::Lost => File::from(io::stdin().as_fd().try_clone_to_owned()?).read(chunk),
+            StdLock::Lost => sys::read(File::from(sys::duplicate(io::stdin().as_fd())?), chunk),
         }
     }
 }
@@ -253,7 +253,7 @@ impl State {
     fn see_to_reader(&mut self) -> io::Result<()> {
         if self.reader == Reader::Gone {
             let thread = std::thread::Builder::new().name("loopbind-stdin".into());
-            thread.spawn(|| DESK.read_on_demand())?;
+            sys::start_thread(thread, || DESK.read_on_demand())?;
             self.reader = Reader::There;
         }
         Ok(())

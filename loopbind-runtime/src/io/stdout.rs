@@ -23,6 +23,7 @@ use crate::panic::caught;
 use crate::reactor::{Waiters, Wakers};
 use crate::sync::reply::{Receiver, Sender, channel};
 use crate::sys;
+use crate::sys::fault::Call;
 
 /// Most that is taken by one write.
 const CHUNK: usize = 64 * 1024;
@@ -112,6 +113,7 @@ static ERR: Stream = Stream::new(|bytes, on| write_to(io::stderr().lock(), bytes
 fn write_to(mut stream: impl io::Write, bytes: &[u8], on: &InFlight) -> io::Result<()> {
     // In pieces, so that a reader who is slow is known from one who is gone.
     for piece in bytes.chunks(PIECE) {
+        sys::fault::check(Call::Write)?;
         stream.write_all(piece)?;
         stream.flush()?;
         on.progressed();
@@ -170,8 +172,10 @@ impl Stream {
         queue.chunks.push_back(chunk);
         let idle = !mem::replace(&mut queue.writing, true);
         drop(queue);
-        if idle && blocking::submit(Box::new(|| self.write_all())).is_err() {
-            self.refuse_all();
+        if idle {
+            if let Err((error, _job)) = blocking::submit(Box::new(|| self.write_all())) {
+                self.refuse_all(&error);
+            }
         }
         Poll::Ready(Ok(receiver))
     }
@@ -200,9 +204,10 @@ impl Stream {
     }
 
     /// No thread can be had for the job: whoever waits is told.
-    fn refuse_all(&self) {
+    fn refuse_all(&self, error: &io::Error) {
         while let Some(chunk) = self.next() {
-            chunk.settle(Err(io::Error::other("no thread can be had to write it")));
+            let message = format!("no thread can be had to write it: {error}");
+            chunk.settle(Err(io::Error::new(error.kind(), message)));
         }
     }
 }

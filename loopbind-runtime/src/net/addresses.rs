@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use crate::error::LoopError;
 use crate::event_loop::spawn_blocking;
+use crate::sys;
+use crate::sys::fault::Call;
 use crate::task::{LocalHome, TaskError};
 
 /// What names one or more socket addresses: everything std's `ToSocketAddrs` takes, arrays and
@@ -72,7 +74,10 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Err(LoopError::NoRunningLoop.into());
     }
     let name = host.clone();
-    let look = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+    let look = move || {
+        sys::fault::check(Call::Resolve)?;
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    };
     let found: io::Result<Vec<_>> = match spawn_blocking(look).await {
         Ok(found) => found,
         Err(TaskError::NoThread(error)) => Err(error),

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 
 use super::pause::Pause;
 use crate::io::Async;
@@ -13,8 +13,8 @@ use crate::sys::{self, ConnectTrouble};
 pub(super) async fn connect<S: AsFd>(socket: S, to: &SockAddr) -> io::Result<Async<S>> {
     let socket = Async::nonblocking(socket);
     let mut pause = Pause::new();
-    while let Err(error) = SockRef::from(socket.get_ref()).connect(to) {
-        match sys::connect_trouble(&error) {
+    while let Err(error) = sys::connect(socket.get_ref(), to) {
+        match sys::connect_trouble(&error, to) {
             ConnectTrouble::Over => return Err(error),
             ConnectTrouble::Underway => {
                 socket.writable().await?;

@@ -27,7 +27,7 @@ impl StreamSocket for std::net::TcpStream {
     const SHORT_READ_DRAINS: bool = true;
 
     fn shut(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
+        sys::shut(self, how)
     }
 }
 
@@ -35,7 +35,7 @@ impl StreamSocket for std::os::unix::net::UnixStream {
     const SHORT_READ_DRAINS: bool = false;
 
     fn shut(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
+        sys::shut(self, how)
     }
 }
 
@@ -111,9 +111,9 @@ where
         let end = buffers.len().min(first + sys::MOST_SLICES);
         let buffers = &mut buffers[first..end];
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        let read = ready!(self.io.poll_io(Direction::Read, cx, |mut socket| {
-            Read::read_vectored(&mut socket, buffers)
-        }));
+        let read = ready!(
+            self.io.poll_io(Direction::Read, cx, |socket| sys::receive_vectored(socket, buffers))
+        );
         Poll::Ready(read.inspect(|&count| self.came(count, room)))
     }
 

@@ -9,6 +9,8 @@ use std::process::{CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 use super::child::Child;
 use super::error::ProcessError;
 use super::orphans;
+use crate::sys;
+use crate::sys::fault::Call;
 
 /// A program to be run: `std::process::Command`, whose methods it has.
 ///
@@ -447,15 +449,14 @@ impl Command {
     /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
         orphans::sweep();
-        match self.inner.spawn() {
-            Ok(child) => Child::adopt(child, self.kill_on_drop),
-            Err(source) => Err(ProcessError::Spawn {
-                program: self.get_program().to_owned(),
-                directory: self.get_current_dir().map(Path::to_path_buf),
-                source,
-            }
-            .into()),
-        }
+        let started = sys::fault::check(Call::Spawn)
+            .and_then(|()| self.inner.spawn())
+            .and_then(|child| Child::adopt(child, self.kill_on_drop));
+        started.map_err(|source| {
+            let program = self.get_program().to_owned();
+            let directory = self.get_current_dir().map(Path::to_path_buf);
+            ProcessError::Spawn { program, directory, source }.into()
+        })
     }
 
     /// Runs the program to its end.

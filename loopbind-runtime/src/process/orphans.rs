@@ -5,7 +5,9 @@
 //! finds no such child.
 
 use std::cell::Cell;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +33,7 @@ impl Orphan {
 
     /// Whether there is nothing left to reap: it was done now, or by somebody else.
     fn reap(&self) -> bool {
-        !matches!(sys::reap(self.name()), Ok(None))
+        is_over(&sys::reap(self.name()))
     }
 }
 
@@ -65,6 +67,14 @@ fn list(orphan: Orphan) {
 }
 
 /// An orphan that a loop watches: it stays on the list when the loop closes first.
+/// Whether there is nothing left to reap. Any other error says nothing of the child: it is asked again.
+fn is_over(reaped: &io::Result<Option<ExitStatus>>) -> bool {
+    match reaped {
+        Ok(status) => status.is_some(),
+        Err(error) => sys::is_no_child(error),
+    }
+}
+
 #[derive(Clone)]
 struct Ward(Arc<OwnedFd>);
 
@@ -87,7 +97,7 @@ fn watch(ward: Ward, reactor: &Rc<Reactor>) {
     let watch: Rc<Cell<Option<Watch>>> = Rc::default();
     let (watched, place) = (ward.clone(), Rc::clone(&watch));
     let on_end = move || {
-        if !matches!(sys::reap(ChildName::Descriptor(watched.as_fd())), Ok(None)) {
+        if is_over(&sys::reap(ChildName::Descriptor(watched.as_fd()))) {
             strike_off(&watched);
             drop(place.take());
         }

@@ -196,7 +196,11 @@ fn start_waiter(pid: u32) -> io::Result<Receiver<()>> {
         let _ = caught(move || sender.settle(()));
         orphans::sweep();
     };
-    std::thread::Builder::new().name("loopbind-child".into()).spawn(wait)?;
+    let thread = std::thread::Builder::new().name("loopbind-child".into());
+    sys::start_thread(thread, sys::fault::carry(wait)).map_err(|error| {
+        let message = format!("no thread can be had to wait for process {pid}: {error}");
+        io::Error::new(error.kind(), message)
+    })?;
     Ok(receiver)
 }
 

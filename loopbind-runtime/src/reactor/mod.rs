@@ -41,6 +41,8 @@ pub(crate) struct Reactor {
     ears: Rc<Ears>,
     events: Cell<u64>,
     more: Cell<bool>,
+    /// A signal ended the last look, which may have seen nothing for that.
+    interrupted: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -157,6 +159,7 @@ impl Reactor {
             ears: Rc::default(),
             events: Cell::new(0),
             more: Cell::new(false),
+            interrupted: Cell::new(false),
         }
     }
 
@@ -179,6 +182,7 @@ impl Reactor {
         if let Some(driver) = &*self.driver.borrow() {
             let seen = driver.wait(timeout, &mut self.seen.borrow_mut())?;
             self.more.set(seen == Seen::Full);
+            self.interrupted.set(seen == Seen::Interrupted);
         }
         Ok(())
     }
@@ -191,6 +195,10 @@ impl Reactor {
 
     /// Tells the tenants what was seen of their descriptors.
     pub(crate) fn deliver(&self) {
+        if self.interrupted.take() {
+            // By a signal, most likely: who listens hears of it also where looks see nothing else.
+            self.ears.deliver(&self.home);
+        }
         if self.seen.borrow().is_empty() {
             return;
         }

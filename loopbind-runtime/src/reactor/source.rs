@@ -167,6 +167,7 @@ impl Source {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let mut interrupted = 0;
         loop {
             let believed = side.exhausted.get();
             while !side.exhausted.get() {
@@ -174,7 +175,16 @@ impl Source {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         side.exhausted.set(true);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                        interrupted += 1;
+                        if interrupted >= PORTION {
+                            // By a storm of them. The others have their turn, and then it is tried
+                            // again.
+                            count_try();
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                    }
                     done => {
                         count_try();
                         return Poll::Ready(done);

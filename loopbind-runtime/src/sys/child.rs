@@ -10,11 +10,16 @@ use std::process::ExitStatus;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal,
-    waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, pidfd_open,
+    pidfd_send_signal, waitid,
 };
 
 use super::SignalKind;
+use super::fault::{self, Call};
+
+/// How often a call that a signal interrupts is made again: one that is interrupted each time is an
+/// error, and not a hang.
+const MOST_TRIES: u32 = 1000;
 
 /// One child.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,7 @@ fn pid(number: u32) -> io::Result<Pid> {
 
 /// A descriptor that is readable once the child has ended.
 pub(crate) fn open_child(number: u32) -> io::Result<OwnedFd> {
+    fault::check(Call::PidfdOpen)?;
     Ok(pidfd_open(pid(number)?, PidfdFlags::empty())?)
 }
 
@@ -49,7 +55,7 @@ pub(crate) fn open_child(number: u32) -> io::Result<OwnedFd> {
 /// [`is_no_child`] where somebody else has reaped it.
 pub(crate) fn reap(child: ChildName<'_>) -> io::Result<Option<ExitStatus>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    let Some(status) = waitid(child.wait_id()?, options)? else { return Ok(None) };
+    let Some(status) = wait(&child, options)? else { return Ok(None) };
     let code = status.exit_status();
     let signal = status.terminating_signal();
     Ok(match (code, signal) {
@@ -63,6 +69,20 @@ pub(crate) fn reap(child: ChildName<'_>) -> io::Result<Option<ExitStatus>> {
     })
 }
 
+fn wait(child: &ChildName<'_>, options: WaitIdOptions) -> io::Result<Option<WaitIdStatus>> {
+    let mut tries = 1;
+    loop {
+        let waited =
+            fault::check(Call::WaitId).and_then(|()| Ok(waitid(child.wait_id()?, options)?));
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && tries < MOST_TRIES => {
+                tries += 1;
+            }
+            waited => return waited,
+        }
+    }
+}
+
 /// Whether the error says that there is no such child to be reaped.
 pub(crate) fn is_no_child(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::CHILD.raw_os_error())
@@ -70,9 +90,7 @@ pub(crate) fn is_no_child(error: &io::Error) -> bool {
 
 /// Blocks until the child has ended, and leaves it to be reaped.
 pub(crate) fn await_end(number: u32) {
-    let Ok(pid) = pid(number) else { return };
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+    let _ = wait(&ChildName::Number(number), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
 }
 
 /// # Errors
@@ -80,6 +98,7 @@ pub(crate) fn await_end(number: u32) {
 pub(crate) fn send_signal(child: ChildName<'_>, kind: SignalKind) -> io::Result<()> {
     let invalid = || super::SignalError::Invalid { signal: kind.as_raw() };
     let signal = Signal::from_named_raw(kind.as_raw()).ok_or_else(invalid)?;
+    fault::check(Call::Kill)?;
     match child {
         ChildName::Descriptor(fd) => pidfd_send_signal(fd, signal)?,
         ChildName::Number(number) => kill_process(pid(number)?, signal)?,

@@ -1,12 +1,15 @@
 //! What is asked of single descriptors.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
+use super::fault::{self, Call};
+
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fault::check(Call::Fcntl)?;
     let flags = rustix::fs::fcntl_getfl(fd)?;
     if !flags.contains(OFlags::NONBLOCK) {
         rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
@@ -15,6 +18,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 pub(crate) fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fault::check(Call::Fcntl)?;
     let flags = rustix::fs::fcntl_getfl(fd)?;
     Ok(rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
 }
@@ -30,9 +34,30 @@ pub(crate) fn check_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 fn check(fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
+    fault::check(Call::Poll)?;
     let mut polled = [PollFd::from_borrowed_fd(fd, flags)];
     match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
         0 => Err(io::ErrorKind::WouldBlock.into()),
         _ => Ok(()),
     }
+}
+
+/// Another descriptor of the same thing.
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fault::check(Call::Dup)?;
+    fd.try_clone_to_owned()
+}
+
+/// Reads from `source`, which is of the user's kind.
+#[inline]
+pub(crate) fn read(mut source: impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let most = fault::limit(Call::Read, buffer.len())?;
+    source.read(&mut buffer[..most])
+}
+
+/// Writes to `sink`, which is of the user's kind.
+#[inline]
+pub(crate) fn write(mut sink: impl io::Write, buffer: &[u8]) -> io::Result<usize> {
+    let most = fault::limit(Call::Write, buffer.len())?;
+    sink.write(&buffer[..most])
 }

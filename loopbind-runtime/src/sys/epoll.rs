@@ -7,13 +7,14 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::fault::{self, Call};
 use super::{Event, Interest, Seen};
 
 /// No sleep is longer, whatever the next timer: RUN-37.
@@ -25,21 +26,28 @@ const BATCH: usize = 256;
 /// The bell's key: no source has it.
 const BELL: u64 = 0;
 
+/// How often a write that is interrupted is repeated, before something else is tried.
+const MOST_RINGS: u32 = 1000;
+
 pub(crate) struct Driver {
-    /// Shared with whoever it is lent to.
-    epoll: Rc<OwnedFd>,
+    /// Shared with whoever it is lent to, and with the bell.
+    epoll: Arc<OwnedFd>,
     buffer: RefCell<Vec<epoll::Event>>,
+    /// All that were ever added, for tests that invent events.
+    #[cfg(feature = "faults")]
+    keys: RefCell<std::collections::BTreeSet<u64>>,
 }
 
 /// Wakes the sleeper, from any thread.
 #[derive(Debug)]
 pub(crate) struct Bell {
     eventfd: OwnedFd,
+    epoll: Arc<OwnedFd>,
 }
 
 /// The descriptor that is readable when a look would see something.
 pub(crate) struct Lent {
-    epoll: Rc<OwnedFd>,
+    epoll: Arc<OwnedFd>,
 }
 
 impl AsFd for Lent {
@@ -50,12 +58,21 @@ impl AsFd for Lent {
 
 impl Driver {
     pub(crate) fn new() -> io::Result<(Driver, Bell)> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        fault::check(Call::EpollCreate)?;
+        let epoll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        fault::check(Call::Eventfd)?;
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let interest = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        fault::check(Call::EpollAdd)?;
         epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(BELL), interest)?;
-        let buffer = RefCell::new(Vec::with_capacity(BATCH));
-        Ok((Driver { epoll: Rc::new(epoll), buffer }, Bell { eventfd }))
+        let bell = Bell { eventfd, epoll: Arc::clone(&epoll) };
+        let driver = Driver {
+            epoll,
+            buffer: RefCell::new(Vec::with_capacity(BATCH)),
+            #[cfg(feature = "faults")]
+            keys: RefCell::default(),
+        };
+        Ok((driver, bell))
     }
 
     /// Looks, after sleeping until something happens, the bell rings, or `timeout` is over. Waking
@@ -66,11 +83,27 @@ impl Driver {
         events: &mut Vec<Event>,
     ) -> io::Result<Seen> {
         let timeout = timeout.map(|limit| limit.min(LONGEST_SLEEP));
-        match self.wait_once(timeout) {
+        let waited = match self.wait_once(timeout) {
             // No `epoll_pwait2` in this kernel: whole milliseconds, rounded up, never early.
-            Err(Errno::NOSYS) => self.wait_once(timeout.map(whole_milliseconds))?,
-            Err(Errno::INTR) => return Ok(Seen::All),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOSYS) => {
+                self.wait_once(timeout.map(whole_milliseconds))
+            }
+            other => other,
+        };
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Seen::Interrupted);
+            }
             other => other?,
+        }
+        #[cfg(feature = "faults")]
+        if fault::is_spurious() {
+            events.extend(self.keys.borrow().iter().map(|&key| Event {
+                key,
+                readable: true,
+                writable: true,
+                last: false,
+            }));
         }
         let buffer = self.buffer.borrow();
         for event in buffer.iter() {
@@ -83,7 +116,9 @@ impl Driver {
         Ok(if buffer.len() < BATCH { Seen::All } else { Seen::Full })
     }
 
-    fn wait_once(&self, timeout: Option<Duration>) -> Result<(), Errno> {
+    fn wait_once(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let whole = timeout.is_none_or(|limit| whole_milliseconds(limit) == limit);
+        fault::check(if whole { Call::EpollWait } else { Call::EpollPwait2 })?;
         let timeout = timeout.map(|limit| Timespec {
             tv_sec: limit.as_secs() as i64,
             tv_nsec: limit.subsec_nanos().into(),
@@ -95,12 +130,16 @@ impl Driver {
     }
 
     pub(crate) fn lend(&self) -> Lent {
-        Lent { epoll: Rc::clone(&self.epoll) }
+        Lent { epoll: Arc::clone(&self.epoll) }
     }
 
     /// Watches `fd` under `key`, which comes back with its events.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(key), flags(interest))?)
+        fault::check(Call::EpollAdd)?;
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(key), flags(interest))?;
+        #[cfg(feature = "faults")]
+        self.keys.borrow_mut().insert(key);
+        Ok(())
     }
 
     /// Watches `fd` for something else, or under another key.
@@ -110,11 +149,13 @@ impl Driver {
         key: u64,
         interest: Interest,
     ) -> io::Result<()> {
+        fault::check(Call::EpollModify)?;
         Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(key), flags(interest))?)
     }
 
     /// Watches `fd` no more. To be called before the descriptor is closed.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        fault::check(Call::EpollRemove)?;
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 }
@@ -148,14 +189,34 @@ fn whole_milliseconds(limit: Duration) -> Duration {
 
 impl Bell {
     pub(crate) fn ring(&self) -> io::Result<()> {
-        loop {
-            match rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes()) {
-                // A counter that is full has been rung.
-                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
+        for _ in 0..MOST_RINGS {
+            match self.write() {
+                Ok(()) => return Ok(()),
+                Err(error) => match error.kind() {
+                    // A counter that is full has been rung.
+                    io::ErrorKind::WouldBlock => return Ok(()),
+                    io::ErrorKind::Interrupted => {}
+                    _ => break,
+                },
             }
         }
+        self.watch_anew()
+    }
+
+    fn write(&self) -> io::Result<()> {
+        fault::check(Call::Ring)?;
+        rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// The other way to wake the sleeper: an eventfd always has room, and asking for that again is news
+    /// each time.
+    fn watch_anew(&self) -> io::Result<()> {
+        use epoll::EventFlags as Flags;
+        let interest = Flags::IN | Flags::OUT | Flags::ET;
+        fault::check(Call::EpollModify)?;
+        let data = epoll::EventData::new_u64(BELL);
+        Ok(epoll::modify(&self.epoll, &self.eventfd, data, interest)?)
     }
 }
 
@@ -178,6 +239,20 @@ mod tests {
             bell.ring().unwrap();
             assert!(sleep(&driver, None).is_empty());
         }
+    }
+
+    /// What wakes the sleeper where the write is refused.
+    #[test]
+    fn watched_anew_then_the_sleep_ends_each_time() {
+        let (driver, bell) = Driver::new().unwrap();
+        for _ in 0..3 {
+            bell.watch_anew().unwrap();
+            assert!(sleep(&driver, None).is_empty());
+            assert!(sleep(&driver, Some(Duration::ZERO)).is_empty());
+            assert_eq!(driver.buffer.borrow().len(), 0, "heard of once");
+        }
+        bell.ring().unwrap();
+        assert!(sleep(&driver, None).is_empty(), "and rung as before");
     }
 
     /// RUN-36: rounded up, never early, also where only milliseconds can be had.

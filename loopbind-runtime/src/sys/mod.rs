@@ -2,6 +2,7 @@
 
 mod child;
 mod descriptor;
+pub(crate) mod fault;
 mod process;
 mod signal_kind;
 mod signals;
@@ -17,17 +18,20 @@ mod driver;
 pub(crate) use child::{
     ChildName, await_end, is_no_child, is_no_process, open_child, reap, send_signal,
 };
-pub(crate) use descriptor::{check_readable, check_writable, set_blocking, set_nonblocking};
+pub(crate) use descriptor::{
+    check_readable, check_writable, duplicate, read, set_blocking, set_nonblocking, write,
+};
 pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{
     CAN_PIN, cores, current_thread, forks, is_main_thread, lock_after_fork, pin_to_core,
-    watch_forks,
+    start_thread, watch_forks,
 };
 pub use signal_kind::{SignalError, SignalKind};
 pub(crate) use signals::{FinalSignal, Listening};
 pub(crate) use socket::{
-    AcceptTrouble, ConnectTrouble, MOST_SLICES, accept, accept_trouble, connect_trouble, identity,
-    peer_credentials, receive, send, send_vectored, take_error,
+    AcceptTrouble, ConnectTrouble, MOST_SLICES, accept, accept_trouble, accept_unix, bind,
+    bind_unix_listener, connect, connect_trouble, identity, listen, open_socket, peer_credentials,
+    receive, receive_vectored, send, send_vectored, shut, take_error,
 };
 
 /// What a descriptor is watched for.
@@ -47,6 +51,8 @@ pub(crate) enum Seen {
     All,
     /// It had no room for more: the next look may see more at once.
     Full,
+    /// A signal came between.
+    Interrupted,
 }
 
 /// What was seen of a descriptor.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use polling::{Events, PollMode, Poller};
 
+use super::fault::{self, Call};
 use super::{Event, Interest, Seen, forks};
 
 pub(crate) struct Driver {
@@ -74,6 +75,7 @@ impl AsFd for Lent {
 
 impl Driver {
     pub(crate) fn new() -> io::Result<(Driver, Bell)> {
+        fault::check(Call::EpollCreate)?;
         let poller = Shared::new()?;
         let bell = Bell { poller: poller.clone() };
         Ok((Driver { poller, buffer: RefCell::new(Events::new()) }, bell))
@@ -88,8 +90,14 @@ impl Driver {
     ) -> io::Result<Seen> {
         let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
-        match self.poller.wait(&mut buffer, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Seen::All),
+        let waited = match fault::check(Call::EpollWait) {
+            Ok(()) => self.poller.wait(&mut buffer, timeout),
+            Err(error) => Err(error),
+        };
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Seen::Interrupted);
+            }
             other => drop(other?),
         }
         events.extend(buffer.iter().map(|event| Event {
@@ -108,6 +116,7 @@ impl Driver {
 
     /// Watches `fd` under `key`, which comes back with its events.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
+        fault::check(Call::EpollAdd)?;
         let (event, mode) = wanted(key, interest);
         // SAFETY: whoever registers a descriptor removes it before it is closed: `Reactor` takes it
         // out of its table and off this one at once, and everything that owns a registered
@@ -122,12 +131,14 @@ impl Driver {
         key: u64,
         interest: Interest,
     ) -> io::Result<()> {
+        fault::check(Call::EpollModify)?;
         let (event, mode) = wanted(key, interest);
         self.poller.modify_with_mode(fd, event, mode)
     }
 
     /// Watches `fd` no more. To be called before the descriptor is closed.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        fault::check(Call::EpollRemove)?;
         self.poller.delete(fd)
     }
 }
@@ -144,6 +155,7 @@ fn wanted(key: u64, interest: Interest) -> (polling::Event, PollMode) {
 
 impl Bell {
     pub(crate) fn ring(&self) -> io::Result<()> {
+        fault::check(Call::Ring)?;
         self.poller.notify()
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
+use super::fault::{self, Call};
 use crate::current;
 
 /// How many forks lie between the process that loaded this library and the one that asks. An
@@ -95,6 +96,15 @@ pub(crate) fn current_thread() -> Option<std::thread::Thread> {
     std::panic::catch_unwind(std::thread::current).ok()
 }
 
+/// Starts a thread. Where the system refuses, `body` is dropped here.
+pub(crate) fn start_thread<T: Send + 'static>(
+    thread: std::thread::Builder,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<std::thread::JoinHandle<T>> {
+    fault::check(Call::Thread)?;
+    thread.spawn(body)
+}
+
 /// Lets the calling thread run on the processor numbered `index` only.
 pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
     #[cfg(target_os = "linux")]
@@ -110,8 +120,9 @@ pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
         }
         let mut cores = rustix::thread::CpuSet::new();
         cores.set(index);
-        rustix::thread::sched_setaffinity(None, &cores).map_err(|errno| {
-            let error = io::Error::from(errno);
+        let pinned = fault::check(Call::Affinity)
+            .and_then(|()| Ok(rustix::thread::sched_setaffinity(None, &cores)?));
+        pinned.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot pin the thread to core {index}: {error}"))
         })
     }
@@ -129,6 +140,7 @@ pub(crate) const CAN_PIN: bool = cfg!(target_os = "linux");
 pub(crate) fn cores() -> io::Result<Vec<usize>> {
     #[cfg(target_os = "linux")]
     {
+        fault::check(Call::Affinity)?;
         let allowed = rustix::thread::sched_getaffinity(None)?;
         let all = 0..rustix::thread::CpuSet::MAX_CPU;
         Ok(all.filter(|&core| allowed.is_set(core)).collect())

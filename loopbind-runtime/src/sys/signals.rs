@@ -43,10 +43,14 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::fault::{self, Call};
 use super::{SignalError, SignalKind, forks, watch_forks};
 
 /// Linux's real-time signals end here; other systems have fewer.
 const HIGHEST: usize = 64;
+
+/// How often the handler tries to tell.
+const MOST_WRITES: u32 = 16;
 
 static SLOTS: [Slot; HIGHEST + 1] = [const { Slot::new() }; HIGHEST + 1];
 
@@ -128,7 +132,7 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             unsafe { libc::_exit(128 + signal) };
         }
         if let Some(ringer) = ringer() {
-            let _ = rustix::io::write(ringer, &1_u64.to_ne_bytes());
+            write_to(ringer);
         }
     }
     let Some(before) = slot.before() else { return };
@@ -147,6 +151,20 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             // SAFETY: likewise, without SA_SIGINFO.
             let function: extern "C" fn(c_int) = unsafe { std::mem::transmute(function) };
             function(signal);
+        }
+    }
+}
+
+/// Tried again where it fails, though there is no reason known why it should. The count is there in any
+/// case, and is asked at a loop's next look.
+fn write_to(ringer: BorrowedFd<'_>) {
+    for _ in 0..MOST_WRITES {
+        let written = fault::check(Call::SignalWrite)
+            .and_then(|()| Ok(rustix::io::write(ringer, &1_u64.to_ne_bytes())?));
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+            // Or full: it has been written to.
+            _ => return,
         }
     }
 }
@@ -253,6 +271,7 @@ impl Drop for Changing {
 
 /// What the system does with a signal; `new` replaces it.
 fn disposition(signal: c_int, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+    fault::check(Call::SignalAction)?;
     let mut old = MaybeUninit::uninit();
     // SAFETY: `new` is null or a whole record whose handler, if it is ours, may be called at any
     // time from here on, and if it is not, was in place before. `old` has room for one.
@@ -340,6 +359,7 @@ impl Listening {
         let invalid = || SignalError::Invalid { signal: kind.as_raw() };
         let slot = SLOTS.get(kind.as_raw() as usize).ok_or_else(invalid)?;
         if RINGER.get() == 0 {
+            fault::check(Call::Eventfd)?;
             let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             RINGER.set(made.into_raw_fd() as u32 + 1);
         }

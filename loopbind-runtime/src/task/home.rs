@@ -50,6 +50,8 @@ pub(crate) struct Home {
     /// Gone once the loop is closed. A lock, because whoever rings must not find the number of a
     /// descriptor that was closed meanwhile; it is taken only to wake a sleeper.
     bell: Mutex<Option<Bell>>,
+    /// The last ring failed.
+    deaf: AtomicBool,
     running: AtomicBool,
     /// Jobs on the blocking pool that are not over.
     blocking: AtomicUsize,
@@ -243,9 +245,12 @@ impl Home {
             Arc::increment_strong_count(home);
             Arc::from_raw(home)
         };
+        // A ring that failed left the sleeper asleep, and an inbox that looks as if it were awake.
+        // SAFETY: alive, as above.
+        let unheard = unsafe { (*home).deaf.load(Ordering::Relaxed) }.then(hold);
         // SAFETY: alive until the post, and `push` touches nothing after it. The node's promises
         // are the caller's.
-        if let Some(home) = unsafe { (*home).inbox.push(node, hold) }? {
+        if let Some(home) = unsafe { (*home).inbox.push(node, hold) }?.or(unheard) {
             home.ring();
         }
         Ok(())
@@ -256,15 +261,24 @@ impl Home {
         if self.is_inherited() {
             return;
         }
-        let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bell) = &*bell else { return };
-        if let Err(error) = bell.ring() {
+        let rung = {
+            let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(bell) = &*bell else { return };
+            bell.ring()
+        };
+        let was_deaf = self.deaf.swap(rung.is_err(), Ordering::Relaxed);
+        if let (Err(error), false) = (rung, was_deaf) {
             // Never silent: a wake that is lost is a loop that hangs.
             report_to_stderr(&ExceptionContext::new(format!(
-                "cannot wake the event loop {}: {error}",
+                "cannot wake the event loop {}, and try again with the next wake: {error}",
                 self.id.get()
             )));
         }
+    }
+
+    /// Whether the last ring failed: sleeps are short then.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Relaxed)
     }
 
     pub(crate) fn blocking_jobs(&self) -> usize {
@@ -341,6 +355,7 @@ impl LocalHome {
             owner,
             inbox: Inbox::default(),
             bell: Mutex::new(Some(bell)),
+            deaf: AtomicBool::new(false),
             running: AtomicBool::new(false),
             blocking: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),

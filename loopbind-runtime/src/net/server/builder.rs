@@ -313,7 +313,10 @@ impl ServerBuilder {
         let handler = move |stream, _: UnixAddress| client_connected(stream);
         let service = self.service(handler, Location::caller())?;
         let listener = UnixListener::bind(path.as_ref())?;
-        let file = SocketFile::at(path.as_ref())?;
+        let file = SocketFile::at(path.as_ref()).inspect_err(|_| {
+            // Made a moment ago, by the line above.
+            let _ = std::fs::remove_file(path.as_ref());
+        })?;
         let listening = listen_on(listener.into_acceptor(), &service, file);
         Ok(Server::new(Rc::clone(&service.connections), Vec::new(), vec![listening]))
     }

@@ -11,6 +11,8 @@ use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::io::Async;
 use crate::net::addresses::named;
+use crate::sys;
+use crate::sys::fault::Call;
 
 /// A TCP socket to be set up before it [listens](TcpSocket::listen) or
 /// [connects](TcpSocket::connect).
@@ -84,9 +86,7 @@ impl TcpSocket {
     }
 
     fn new(domain: Domain) -> io::Result<Self> {
-        // Non-blocking and closed in children, in the call that makes it.
-        let kind = Type::STREAM.nonblocking().cloexec();
-        Ok(TcpSocket { socket: Socket::new(domain, kind, Some(Protocol::TCP))? })
+        Ok(TcpSocket { socket: sys::open_socket(domain, Type::STREAM, Some(Protocol::TCP))? })
     }
 
     /// Gives the socket the address of this end.
@@ -104,7 +104,7 @@ impl TcpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
-        let bound = self.socket.bind(&addr.into());
+        let bound = sys::bind(&self.socket, &addr.into());
         bound.map_err(|error| named(error, format!("cannot bind {addr}")))
     }
 
@@ -125,7 +125,7 @@ impl TcpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        self.socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
+        sys::listen(&self.socket, backlog.try_into().unwrap_or(i32::MAX))?;
         Ok(TcpListener::of(Async::nonblocking(self.socket.into())))
     }
 
@@ -210,6 +210,7 @@ impl TcpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_reuse_address(&self, on: bool) -> io::Result<()> {
+        sys::fault::check(Call::SocketOption)?;
         self.socket.set_reuse_address(on)
     }
 
@@ -228,6 +229,7 @@ impl TcpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_only_v6(&self, on: bool) -> io::Result<()> {
+        sys::fault::check(Call::SocketOption)?;
         self.socket.set_only_v6(on)
     }
 

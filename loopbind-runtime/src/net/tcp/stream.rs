@@ -16,6 +16,7 @@ use crate::io::Async;
 use crate::net::addresses::{ToAddrs, named, no_addresses, resolve};
 use crate::net::connect::connect;
 use crate::net::duplex::{Duplex, Line, byte_stream};
+use crate::sys::fault::{self, Call};
 
 /// A TCP connection.
 ///
@@ -212,7 +213,11 @@ impl TcpStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.0.io().read_with(|socket| socket.peek(buffer)).await
+        let peek = |socket: &std::net::TcpStream| {
+            let most = fault::limit(Call::Receive, buffer.len())?;
+            socket.peek(&mut buffer[..most])
+        };
+        self.0.io().read_with(peek).await
     }
 
     /// Waits until a read would not block.
@@ -280,7 +285,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.socket().shutdown(how)
+        crate::sys::shut(self.0.socket(), how)
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).

@@ -6,8 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use socket2::{Domain, Protocol, Type};
+
 use crate::io::Async;
 use crate::net::addresses::{ToAddrs, named, no_addresses, resolve};
+use crate::sys;
+use crate::sys::fault::Call;
 
 /// A UDP socket: datagrams from and to anybody, or, once [connected](UdpSocket::connect), one peer.
 ///
@@ -59,12 +63,19 @@ impl UdpSocket {
     pub async fn bind(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
-            match std::net::UdpSocket::bind(address) {
-                Ok(socket) => return Self::from_std(socket),
+            match Self::bind_to(address) {
+                Ok(socket) => return Ok(socket),
                 Err(error) => last = Some(named(error, format!("cannot bind {address}"))),
             }
         }
         Err(last.unwrap_or_else(no_addresses))
+    }
+
+    fn bind_to(address: SocketAddr) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let socket = sys::open_socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        sys::bind(&socket, &address.into())?;
+        Ok(UdpSocket { io: Async::nonblocking(socket.into()) })
     }
 
     /// From here on the socket sends to, and receives from, the first of `addr`'s addresses that the
@@ -90,7 +101,9 @@ impl UdpSocket {
     pub async fn connect(&self, addr: impl ToAddrs) -> io::Result<()> {
         let mut last = None;
         for address in resolve(addr).await? {
-            match self.io.get_ref().connect(address) {
+            let connected =
+                sys::fault::check(Call::Connect).and_then(|()| self.io.get_ref().connect(address));
+            match connected {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(named(error, format!("cannot connect to {address}"))),
             }
@@ -117,7 +130,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> io::Result<usize> {
-        self.io.write_with(|socket| socket.send_to(buffer, to)).await
+        self.io
+            .write_with(|socket| {
+                sys::fault::check(Call::Send)?;
+                socket.send_to(buffer, to)
+            })
+            .await
     }
 
     /// Receives a datagram, and the address it comes from.
@@ -140,7 +158,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.read_with(|socket| socket.recv_from(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.recv_from(buffer)
+            })
+            .await
     }
 
     /// Receives a datagram, and leaves it there for the next to receive.
@@ -164,7 +187,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.read_with(|socket| socket.peek_from(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.peek_from(buffer)
+            })
+            .await
     }
 
     /// Sends a datagram to the connected peer.
@@ -187,7 +215,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.io.write_with(|socket| socket.send(buffer)).await
+        self.io
+            .write_with(|socket| {
+                sys::fault::check(Call::Send)?;
+                socket.send(buffer)
+            })
+            .await
     }
 
     /// Receives a datagram; where the socket is connected, from its peer alone.
@@ -210,7 +243,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.read_with(|socket| socket.recv(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.recv(buffer)
+            })
+            .await
     }
 
     /// As [`recv`](UdpSocket::recv), and leaves the datagram there for the next to receive.
@@ -234,7 +272,12 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.read_with(|socket| socket.peek(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.peek(buffer)
+            })
+            .await
     }
 
     /// Waits until there is a datagram to receive.

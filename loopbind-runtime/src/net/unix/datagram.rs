@@ -10,6 +10,8 @@ use super::{address_of, shown};
 use crate::io::Async;
 use crate::net::addresses::named;
 use crate::net::pause::Pause;
+use crate::sys;
+use crate::sys::fault::Call;
 
 /// A Unix socket for datagrams, which arrive whole and in order, or not at all when nobody is there.
 ///
@@ -69,7 +71,9 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        let socket = std::os::unix::net::UnixDatagram::bind_addr(address);
+        let socket = sys::fault::check(Call::Socket)
+            .and_then(|()| sys::fault::check(Call::Bind))
+            .and_then(|()| std::os::unix::net::UnixDatagram::bind_addr(address));
         let socket =
             socket.map_err(|error| named(error, format!("cannot bind {}", shown(address))))?;
         Self::from_std(socket)
@@ -92,6 +96,7 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn unbound() -> io::Result<Self> {
+        sys::fault::check(Call::Socket)?;
         Self::from_std(std::os::unix::net::UnixDatagram::unbound()?)
     }
 
@@ -111,6 +116,7 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
+        sys::fault::check(Call::Socket)?;
         let (left, right) = std::os::unix::net::UnixDatagram::pair()?;
         Ok((Self::from_std(left)?, Self::from_std(right)?))
     }
@@ -155,7 +161,8 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        let connected = self.io.get_ref().connect_addr(address);
+        let connected =
+            sys::fault::check(Call::Connect).and_then(|()| self.io.get_ref().connect_addr(address));
         connected.map_err(|error| named(error, format!("cannot connect to {}", shown(address))))
     }
 
@@ -177,7 +184,12 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn send(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.io.write_with(|socket| socket.send(buffer)).await
+        self.io
+            .write_with(|socket| {
+                sys::fault::check(Call::Send)?;
+                socket.send(buffer)
+            })
+            .await
     }
 
     /// Sends a datagram to the socket at `path`.
@@ -228,7 +240,9 @@ impl UnixDatagram {
         loop {
             // Waits for this socket's queue. When that has room, it is the receiver's that has none.
             self.io.writable().await?;
-            match self.io.get_ref().send_to_addr(buffer, address) {
+            let sent = sys::fault::check(Call::Send)
+                .and_then(|()| self.io.get_ref().send_to_addr(buffer, address));
+            match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => pause.wait().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 sent => return sent,
@@ -255,7 +269,12 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.read_with(|socket| socket.recv(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.recv(buffer)
+            })
+            .await
     }
 
     /// Receives a datagram, and the address it comes from.
@@ -278,7 +297,12 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.read_with(|socket| socket.recv_from(buffer)).await
+        self.io
+            .read_with(|socket| {
+                sys::fault::check(Call::Receive)?;
+                socket.recv_from(buffer)
+            })
+            .await
     }
 
     /// Waits until there is a datagram to receive.

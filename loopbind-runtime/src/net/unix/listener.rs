@@ -8,10 +8,11 @@ use std::path::Path;
 use futures_core::Stream;
 
 use super::stream::UnixStream;
-use super::{address_of, shown};
+use super::{address_of, shown, socket_address};
 use crate::io::Async;
 use crate::net::acceptor::{Acceptor, Listen};
 use crate::net::addresses::named;
+use crate::sys;
 
 /// A Unix socket that listens. Dropping it closes it, and leaves the file of its path where it is;
 /// [`start_unix_server`](crate::net::start_unix_server) removes it.
@@ -43,7 +44,7 @@ impl Listen for std::os::unix::net::UnixListener {
     type Peer = SocketAddr;
 
     fn take(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (stream, peer) = self.accept()?;
+        let (stream, peer) = sys::accept_unix(self)?;
         Ok((UnixStream::from_std(stream)?, peer))
     }
 }
@@ -86,10 +87,11 @@ impl UnixListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        let listener = std::os::unix::net::UnixListener::bind_addr(address);
-        let listener =
-            listener.map_err(|error| named(error, format!("cannot bind {}", shown(address))))?;
-        Self::from_std(listener)
+        // The system takes as many as it allows.
+        let listener = socket_address(address)
+            .and_then(|address| sys::bind_unix_listener(&address, i32::MAX))
+            .map_err(|error| named(error, format!("cannot bind {}", shown(address))))?;
+        Ok(UnixListener { acceptor: Acceptor::new(Async::nonblocking(listener)) })
     }
 
     pub(in crate::net) fn into_acceptor(self) -> Acceptor<std::os::unix::net::UnixListener> {

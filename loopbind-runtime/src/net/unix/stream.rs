@@ -10,7 +10,7 @@ use std::rc::Weak;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Type};
 
 use super::credentials::PeerCredentials;
 use super::{address_of, shown, socket_address};
@@ -19,6 +19,7 @@ use crate::net::addresses::named;
 use crate::net::connect::connect;
 use crate::net::duplex::{Duplex, Line, byte_stream};
 use crate::sys;
+use crate::sys::fault::Call;
 
 /// A Unix connection. A handle, as [`TcpStream`](crate::net::TcpStream) is: clones name the same
 /// connection, and `&UnixStream` reads and writes too.
@@ -98,8 +99,8 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = std::os::unix::net::UnixStream::from(Socket::new(Domain::UNIX, kind, None)?);
+        let socket = sys::open_socket(Domain::UNIX, Type::STREAM, None)?;
+        let socket = std::os::unix::net::UnixStream::from(socket);
         match connect(socket, &socket_address(address)?).await {
             Ok(io) => Ok(Self::of(io)),
             Err(error) => Err(named(error, format!("cannot connect to {}", shown(address)))),
@@ -122,6 +123,7 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
+        sys::fault::check(Call::Socket)?;
         let (left, right) = std::os::unix::net::UnixStream::pair()?;
         Ok((Self::from_std(left)?, Self::from_std(right)?))
     }
@@ -292,7 +294,7 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.socket().shutdown(how)
+        sys::shut(self.0.socket(), how)
     }
 
     /// Takes the error that is pending on the connection, if there is one (`SO_ERROR`).

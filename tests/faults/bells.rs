@@ -1,0 +1,146 @@
+//! The write that wakes a sleeping loop, refused.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use loopbind::__private::faults::{Call, FaultPlan};
+use loopbind::{EventLoop, LoopHandle, run, spawn_blocking};
+
+use crate::errno::{EAGAIN, EBADF, EINTR, EIO, ENOMEM};
+use crate::support::{in_child, in_good_child, said};
+
+/// Calls `post` on another thread once the loop sleeps, or is about to.
+fn while_it_sleeps(event_loop: &EventLoop, post: impl FnOnce(LoopHandle) + Send + 'static) {
+    let (asleep, awaited) = mpsc::channel();
+    let handle = event_loop.handle();
+    let poster = std::thread::spawn(move || {
+        awaited.recv().unwrap();
+        // The flag for "somebody must be woken" is up once a post is what rings.
+        post(handle);
+    });
+    let stop = event_loop.clone();
+    event_loop.call_soon(move || {
+        let _keep = &stop;
+        asleep.send(()).unwrap();
+    });
+    event_loop.run_forever().unwrap();
+    poster.join().unwrap();
+}
+
+/// Posts until one of the posts rang, which the plan counts: the loop slept then.
+fn post_until_rung(handle: &LoopHandle, faults: &loopbind::__private::faults::Faults, wanted: u64) {
+    while faults.count(Call::Ring) < wanted {
+        handle.call_soon_threadsafe(|| {}).unwrap();
+        std::thread::yield_now();
+    }
+}
+
+/// `EAGAIN` is a counter that is full: it rang, as far as the loop is concerned. Here it did not, so
+/// what wakes the loop is the next one.
+#[test]
+fn refused_for_now_is_as_good_as_rung() {
+    in_good_child("bells::refused_for_now_is_as_good_as_rung", || {
+        let event_loop = EventLoop::new().unwrap();
+        let handle = event_loop.handle();
+        let stopped = std::thread::spawn(move || {
+            let faults = FaultPlan::new().nth(Call::Ring, 1, EAGAIN).install();
+            post_until_rung(&handle, &faults, 1);
+            assert_eq!(faults.count(Call::EpollModify), 0, "nothing else was tried");
+            faults.lift();
+            handle
+        });
+        // The fault is a lie: the counter was not full, and nobody woke the loop.
+        event_loop.call_later(Duration::from_millis(200), {
+            let stop = event_loop.clone();
+            move || stop.stop()
+        });
+        event_loop.run_forever().unwrap();
+        drop(stopped.join().unwrap());
+    });
+}
+
+/// Interrupted a hundred times: written in the end.
+#[test]
+fn interrupted_then_written_again() {
+    in_good_child("bells::interrupted_then_written_again", || {
+        let event_loop = EventLoop::new().unwrap();
+        while_it_sleeps(&event_loop, |handle| {
+            let faults = FaultPlan::new().span(Call::Ring, 1, 100, EINTR).install();
+            post_until_rung(&handle, &faults, 1);
+            assert_eq!((faults.used(), faults.count(Call::Ring)), (100, 101));
+            assert_eq!(faults.count(Call::EpollModify), 0);
+            handle.stop();
+        });
+    });
+}
+
+/// Refused altogether: there is another way to wake the loop.
+#[test]
+fn refused_then_woken_the_other_way() {
+    in_good_child("bells::refused_then_woken_the_other_way", || {
+        for errno in [EIO, EBADF, ENOMEM, EINTR] {
+            let event_loop = EventLoop::new().unwrap();
+            while_it_sleeps(&event_loop, move |handle| {
+                let faults = FaultPlan::new().always(Call::Ring, errno).install();
+                post_until_rung(&handle, &faults, 1);
+                // Woken, so that there is an answer, and again for each of them.
+                for _ in 0..3 {
+                    assert_eq!(handle.spawn(|| async { 7 }).unwrap().join().unwrap(), 7);
+                }
+                assert!(faults.count(Call::EpollModify) > 0);
+                handle.stop();
+            });
+        }
+    });
+}
+
+/// Neither way works, once: it is said, and the next post rings again, though the loop counts as woken.
+#[test]
+fn refused_both_ways_then_the_next_post_rings() {
+    if let Some(output) = in_child("bells::refused_both_ways_then_the_next_post_rings", || {
+        let event_loop = EventLoop::new().unwrap();
+        while_it_sleeps(&event_loop, |handle| {
+            let plan = FaultPlan::new().nth(Call::Ring, 1, EIO).nth(Call::EpollModify, 1, EIO);
+            let faults = plan.install();
+            post_until_rung(&handle, &faults, 1);
+            assert_eq!(faults.used(), 2);
+            // It sleeps on, with a post in its inbox. This one rings.
+            handle.call_soon_threadsafe(|| {}).unwrap();
+            assert_eq!(faults.count(Call::Ring), 2);
+            handle.stop();
+        });
+    }) {
+        assert!(output.status.success(), "{}", said(&output));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(err.matches("cannot wake the event loop").count(), 1, "{err}");
+    }
+}
+
+/// Neither way ever works: what is posted runs all the same, because a loop that nobody can wake does
+/// not sleep for long.
+#[test]
+fn refused_for_ever_and_the_loop_sleeps_lightly() {
+    if let Some(output) = in_child("bells::refused_for_ever_and_the_loop_sleeps_lightly", || {
+        let faults = FaultPlan::new()
+            .always(Call::Ring, EIO)
+            .always(Call::EpollModify, EIO)
+            .install_everywhere();
+        run(async {
+            // The first one sleeps: a job on the pool ends while it does, and a timer ends that sleep.
+            let first = spawn_blocking(|| std::thread::sleep(Duration::from_millis(20)));
+            loopbind::sleep(Duration::from_millis(100)).await;
+            first.await.unwrap();
+            assert!(faults.used() > 0);
+            // From here on nothing but its own unrest does.
+            for _ in 0..3 {
+                let work = spawn_blocking(|| std::thread::sleep(Duration::from_millis(1)));
+                work.await.unwrap();
+            }
+        })
+        .unwrap();
+    }) {
+        assert!(output.status.success(), "{}", said(&output));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(err.matches("cannot wake the event loop").count(), 1, "said once\n{err}");
+    }
+}
