@@ -108,6 +108,37 @@ fn set_by_the_clone_of_the_waker_nobody_waits() {
     assert_eq!(poll(&mut Box::pin(event.wait()), &waker), Poll::Ready(()));
 }
 
+/// Woken, the first drops the second's wait, which was told as well: the third is woken, the second not.
+#[test]
+fn a_wait_dropped_between_being_told_and_woken_is_not_woken() {
+    type Wait = Pin<Box<dyn Future<Output = ()>>>;
+    let (event, trace) = (Rc::new(Event::new()), Trace::new());
+    let second: Rc<RefCell<Option<Wait>>> = Rc::default();
+    let wait = || -> Wait {
+        let event = Rc::clone(&event);
+        Box::pin(async move { event.wait().await })
+    };
+    let drops = scripted({
+        let (second, trace) = (Rc::clone(&second), trace.clone());
+        move |moment| {
+            if moment == Moment::Wake {
+                trace.note("first woken");
+                drop(second.take());
+            }
+        }
+    });
+    let (mut first, mut other, mut third) = (wait(), wait(), wait());
+    assert!(poll(&mut first, &drops).is_pending());
+    assert!(poll(&mut other, &noting(&trace, "second")).is_pending());
+    assert!(poll(&mut third, &noting(&trace, "third")).is_pending());
+    second.replace(Some(other));
+    event.set();
+    trace.assert(&["first woken", "third woken"]);
+    assert!(
+        poll(&mut first, Waker::noop()).is_ready() && poll(&mut third, Waker::noop()).is_ready()
+    );
+}
+
 /// Wakers that set, clear, wait and drop waits themselves, at each of their moments: all that waited by
 /// then are told, and the line is whole.
 #[test]

@@ -245,6 +245,21 @@ fn given_back_by_the_clone_of_the_waker_nobody_waits() {
     assert!(poll(&mut locking(&lock), &waker).is_ready());
 }
 
+/// The same, and the clone that nobody needs panics as it is dropped: the lock is not lost with it.
+#[test]
+fn had_in_the_moment_and_the_needless_waker_panics_the_lock_is_free_again() {
+    let lock = Rc::new(Lock::new(0));
+    let held = RefCell::new(Some(Rc::clone(&lock).try_lock_owned().unwrap()));
+    let waker = scripted(move |moment| match moment {
+        Moment::Clone => drop(held.take()),
+        Moment::Drop => panic!("rude"),
+        Moment::Wake => {}
+    });
+    assert_eq!(panic_of(|| poll(&mut locking(&lock), &waker).is_ready()), "rude");
+    assert!(!lock.is_locked());
+    std::mem::forget(waker);
+}
+
 /// Wakers that ask, try, give back and give up themselves, at each of their moments: harmless, and in the end
 /// everybody had it.
 #[test]
