@@ -95,6 +95,9 @@ impl<T> OnceCell<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub async fn get_or_init(&self, init: impl AsyncFnOnce() -> T) -> &T {
+        if let Some(value) = self.get() {
+            return value;
+        }
         let made: Result<_, Never> = self.get_or_try_init(async || Ok(init().await)).await;
         match made {
             Ok(value) => value,

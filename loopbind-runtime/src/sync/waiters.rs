@@ -57,7 +57,7 @@ struct Line<T> {
     calling: Ends,
 }
 
-/// A list's first and last entry.
+/// A list's first and last entry; what stands before the one and behind the other is `NONE`.
 #[derive(Clone, Copy)]
 struct Ends {
     first: u32,
@@ -139,18 +139,20 @@ impl<T> Waiters<T> {
 
     /// Tells those at the head of the line for as long as `grant` is true of them, then wakes them; how
     /// many. `grant` is no user code, and finds the line borrowed.
-    pub(super) fn tell_while(&self, mut grant: impl FnMut(&mut T) -> bool) -> usize {
-        let mut told = 0;
-        {
+    pub(super) fn tell_while(&self, grant: impl FnMut(&mut T) -> bool) -> usize {
+        let (told, first, is_all) = {
             let mut line = self.line.borrow_mut();
-            while line.tell_first(&mut grant) {
-                told += 1;
-                // Counted one by one: what `grant` throws leaves the count right.
-                self.waiting.set(self.waiting.get() - 1);
+            let told = line.tell_while(grant);
+            if told == 0 {
+                return 0;
             }
-        }
-        if told > 0 {
-            self.wake_told();
+            self.waiting.set(self.waiting.get() - told);
+            let first = line.next_told();
+            (told, first, line.calling.first == NONE)
+        };
+        match first {
+            Some(waker) if is_all => waker.wake(),
+            first => self.wake_told(first),
         }
         told
     }
@@ -173,7 +175,8 @@ impl<T> Waiters<T> {
         self.tell(usize::MAX);
     }
 
-    fn wake_told(&self) {
+    /// Wakes `first`, and all who are told and still to be woken.
+    fn wake_told(&self, first: Option<KeptWaker>) {
         /// Wakes those behind a waker that threw.
         struct Rest<'a, T>(&'a Waiters<T>);
         impl<T> Drop for Rest<'_, T> {
@@ -184,8 +187,10 @@ impl<T> Waiters<T> {
             }
         }
         let rest = Rest(self);
-        while let Some(waker) = self.next_told() {
+        let mut next = first;
+        while let Some(waker) = next {
             waker.wake();
+            next = self.next_told();
         }
         mem::forget(rest);
     }
@@ -232,7 +237,7 @@ impl<T> Line<T> {
             }
         };
         self.taken += 1;
-        self.waiting.append(&mut self.entries, at);
+        self.waiting.append(&mut self.entries, Ends { first: at, last: at });
         Key(at)
     }
 
@@ -256,16 +261,28 @@ impl<T> Line<T> {
         Left { told, what: what.expect("a key is the only one to its entry"), _waker: waker }
     }
 
-    fn tell_first(&mut self, grant: impl FnOnce(&mut T) -> bool) -> bool {
-        let at = self.waiting.first;
-        let Some(entry) = self.entries.get_mut(at as usize) else { return false };
-        if !entry.what.as_mut().is_some_and(grant) {
-            return false;
+    /// Those that are told stay strung as they are, and change from one list to the end of the other.
+    fn tell_while(&mut self, mut grant: impl FnMut(&mut T) -> bool) -> usize {
+        let (first, mut last, mut told) = (self.waiting.first, NONE, 0);
+        let mut next = first;
+        while let Some(entry) = self.entries.get_mut(next as usize) {
+            if !entry.what.as_mut().is_some_and(&mut grant) {
+                break;
+            }
+            entry.standing = Standing::Calling;
+            (last, next) = (next, entry.behind);
+            told += 1;
         }
-        entry.standing = Standing::Calling;
-        self.waiting.unlink(&mut self.entries, at);
-        self.calling.append(&mut self.entries, at);
-        true
+        if told > 0 {
+            self.waiting.first = next;
+            match self.entries.get_mut(next as usize) {
+                Some(entry) => entry.before = NONE,
+                None => self.waiting.last = NONE,
+            }
+            self.entries[last as usize].behind = NONE;
+            self.calling.append(&mut self.entries, Ends { first, last });
+        }
+        told
     }
 
     fn next_told(&mut self) -> Option<KeptWaker> {
@@ -279,12 +296,13 @@ impl<T> Line<T> {
 }
 
 impl Ends {
-    fn append<T>(&mut self, entries: &mut [Entry<T>], at: u32) {
-        let last = mem::replace(&mut self.last, at);
-        (entries[at as usize].before, entries[at as usize].behind) = (last, NONE);
+    /// Adds what is strung from one end of `more` to the other.
+    fn append<T>(&mut self, entries: &mut [Entry<T>], more: Ends) {
+        let last = mem::replace(&mut self.last, more.last);
+        entries[more.first as usize].before = last;
         match entries.get_mut(last as usize) {
-            Some(last) => last.behind = at,
-            None => self.first = at,
+            Some(last) => last.behind = more.first,
+            None => self.first = more.first,
         }
     }
 
