@@ -22,7 +22,7 @@ use loopbind::{
     EventLoop, Runner, Task, TaskError, get_running_loop, run, sleep, spawn, spawn_blocking,
     timeout, yield_now,
 };
-use support::{Bomb, Probe, Trace, note_reports, on_drop, panic_of, turn, virtual_loop};
+use support::{Bomb, Probe, Trace, in_child, note_reports, on_drop, panic_of, turn, virtual_loop};
 
 static WORD: ContextVar<&str> = ContextVar::new("word");
 /// `Rc`, so that what is seen to be dropped is the last of it.
@@ -749,6 +749,33 @@ fn a_thread_ends_and_loops_held_by_values_are_closed() {
         turn(&event_loop);
     });
     trace.assert(&["future dropped"]);
+}
+
+/// The process ends inside of a run, which is inside of the thread's own context and of another.
+#[test]
+fn exited_inside_a_run_with_values_alive() {
+    let output = in_child("exited_inside_a_run_with_values_alive", || {
+        let set_late = || THING.set(Rc::new(Trace::new().probe("late")));
+        THING.set(Rc::new(Trace::new().probe("own")));
+        let event_loop = EventLoop::new().unwrap();
+        event_loop.create_task(async move {
+            let _set = on_drop(move || drop(set_late()));
+            pending::<()>().await;
+        });
+        assert_eq!(loopbind::set_event_loop(Some(&event_loop)), None);
+        turn(&event_loop);
+        run(async {
+            set_late();
+            Context::capture().run(|| {
+                set_late();
+                std::process::exit(7)
+            })
+        })
+        .unwrap();
+    });
+    if let Some(output) = output {
+        assert_eq!(output.status.code(), Some(7), "{}", support::said(&output));
+    }
 }
 
 // ─── values are code of the user's ──────────────────────────────────────────────────────────────
