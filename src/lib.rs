@@ -85,7 +85,27 @@ pub use loopbind_runtime::{
     timeout_at, yield_now,
 };
 #[doc(inline)]
-pub use loopbind_runtime::{io, net, process, signal, sync, task, thread, time};
+pub use loopbind_runtime::{io, net, process, signal, sync, thread, time};
+
+/// Tasks, and several of them at once.
+///
+/// A task is started by [`spawn`] or [`EventLoop::create_task`]. Where several are to live and end
+/// together there are task groups, sets of tasks, and scopes whose children borrow:
+///
+/// | | children | their failures |
+/// |---|---|---|
+/// | [`task::group`] | tasks of the loop | the first ends the group; all are given at its end |
+/// | [`task::JoinSet`] | tasks of the loop | values, one by one, as the tasks end |
+/// | [`task::scope`] | futures that borrow, polled by the scope's own task | values; a panic goes on from the scope |
+pub mod task {
+    #[doc(inline)]
+    pub use loopbind_runtime::group::{
+        ChildFailed, Details, GroupError, JoinSet, Scope, Scoped, TaskGroup, group,
+        scope,
+    };
+    #[doc(inline)]
+    pub use loopbind_runtime::task::*;
+}
 
 #[doc(hidden)]
 pub use loopbind_runtime::__private;

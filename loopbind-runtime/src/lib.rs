@@ -29,6 +29,7 @@ mod binding;
 // 5: the public loop.
 mod event_loop;
 // 6: things to await.
+pub mod group;
 pub mod io;
 pub mod net;
 pub mod process;

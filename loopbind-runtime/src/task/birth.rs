@@ -167,13 +167,9 @@ impl LocalHome {
         F::Output: 'static,
     {
         if let Admission::Late = self.admit() {
-            let id = self.local().ids.next();
-            let header = header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
-            let stage = Stage::<F>::Outcome(Err(TaskError::LoopClosed));
-            // SAFETY: new, with one reference, the handle's.
-            let task = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
+            let task = self.stillborn::<F>(TaskError::LoopClosed, birth);
             self.drop_late(future);
-            return Task::new(task);
+            return task;
         }
         self.take_in();
         // One reference is the loop's, one the handle's.
@@ -200,6 +196,20 @@ impl LocalHome {
     fn maker(&self) -> Option<&Header> {
         // SAFETY: what is current is alive while it is, and its own code is what runs.
         self.local().current.get().map(|maker| unsafe { maker.as_ref() })
+    }
+
+    /// A task that never was: over from the start, with this error. What becomes of its future is the
+    /// caller's business.
+    pub(crate) fn stillborn<F>(&self, error: TaskError, birth: Birth) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let id = self.local().ids.next();
+        let header = header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
+        let stage = Stage::<F>::Outcome(Err(error));
+        // SAFETY: new, with one reference, the handle's.
+        Task::new(unsafe { TaskRef::own(TaskCell::allocate(header, stage)) })
     }
 
     /// A callback that is in no queue yet.

@@ -41,6 +41,9 @@ pub enum TaskError {
     Forked,
     /// The system had no thread for blocking work, and no other was there to do it.
     NoThread(std::io::Error),
+    /// It was started in a task group, or in a scope, that had ended: it never began. Start it while
+    /// the group's body or one of its children still runs.
+    GroupEnded,
 }
 
 impl TaskError {
@@ -102,6 +105,9 @@ impl fmt::Display for TaskError {
             ),
             TaskError::NoThread(error) => {
                 write!(f, "no thread could be started for blocking work: {error}")
+            }
+            TaskError::GroupEnded => {
+                f.write_str("the task group has ended: it takes no more children")
             }
             TaskError::Forked => {
                 f.write_str("the task belongs to the process that forked this one")

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::birth::post_callback;
 use super::cancelled::Listeners;
 use super::context::Context;
+use super::error::ExceptionContext;
 use super::grace::Grace;
 use super::home::{Home, Local};
 use super::info::{TaskInfo, TaskState};
@@ -234,6 +235,11 @@ impl TaskRef {
         // SAFETY: a `TaskRef` is on the owner's thread, and so is its home's half.
         unsafe { life::schedule(self.header, head.home.local()) };
         true
+    }
+
+    /// Tells its loop's exception handler of something that went wrong in it.
+    pub(crate) fn report(&self, context: ExceptionContext) {
+        self.local().report(context.of(self.info()));
     }
 
     /// A callback's closure is dropped now, unrun.

@@ -346,6 +346,24 @@ impl<T> Task<T> {
         outcome
     }
 
+    /// A reference to the task itself, whatever becomes of the handle.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.task.clone()
+    }
+
+    /// Why waiting for the outcome here would never end, if so.
+    pub(crate) fn obstacle(&self) -> Option<TaskError> {
+        let home = &self.task.head().home;
+        match home.at_home() {
+            None if home.is_inherited() => Some(TaskError::Forked),
+            None => Some(TaskError::ForeignLoop),
+            Some(local) if local.current.get() == Some(self.task.header()) => {
+                Some(TaskError::SelfAwait)
+            }
+            Some(_) => None,
+        }
+    }
+
     /// Polls, and leaves `cx` as the one to wake; `ties` are the state bits a wait leaves behind.
     pub(super) fn poll_outcome(
         &mut self,
@@ -357,18 +375,13 @@ impl<T> Task<T> {
             let outcome = self.take();
             return Poll::Ready(outcome.expect("a Task was polled after it gave its outcome"));
         }
-        let error = match head.home.at_home() {
-            None if head.home.is_inherited() => TaskError::Forked,
-            None => TaskError::ForeignLoop,
-            Some(local) if local.current.get() == Some(self.task.header()) => TaskError::SelfAwait,
-            Some(_) => {
-                self.wait(cx);
-                self.task.head().set(ties);
-                return Poll::Pending;
-            }
-        };
-        self.resolved = true;
-        Poll::Ready(Err(error))
+        if let Some(error) = self.obstacle() {
+            self.resolved = true;
+            return Poll::Ready(Err(error));
+        }
+        self.wait(cx);
+        self.task.head().set(ties);
+        Poll::Pending
     }
 
     fn wait(&self, cx: &mut Context<'_>) {
