@@ -55,8 +55,11 @@ impl<E> GroupError<E> {
     /// use loopbind::{run, task};
     ///
     /// let outcome: Result<(), _> = run(task::group(async |group| {
+    ///     group.spawn::<()>(async {
+    ///         task::cancelled().await;
+    ///         panic!("the pot broke") // as it cleaned up
+    ///     });
     ///     group.spawn(async { Err::<(), _>("no tea") });
-    ///     group.spawn(async { panic!("the pot broke") });
     ///     std::future::pending().await
     /// }))?;
     /// assert_eq!(

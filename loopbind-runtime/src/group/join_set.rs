@@ -167,7 +167,7 @@ impl<T> JoinSet<T> {
     /// event_loop.run_until_complete(async {
     ///     let mut set = JoinSet::new();
     ///     set.limit(2);
-    ///     set.extend([1, 1, 1].map(|seconds| sleep(Duration::from_secs(seconds))));
+    ///     set.extend((0..3).map(|_| async { sleep(Duration::from_secs(1)).await }));
     ///     set.join_all().await
     /// })?;
     /// assert_eq!(event_loop.time() - began, Duration::from_secs(2));
