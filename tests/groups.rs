@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::join_all;
-use futures::FutureExt;
 use loopbind::task::{ChildFailed, GroupError, TaskGroup};
 use loopbind::time::Elapsed;
 use loopbind::{
