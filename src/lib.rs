@@ -43,6 +43,7 @@
 //! | start a program | [`loop_main`], [`run`], [`Runner`] |
 //! | give a thread a loop | [`loop_thread`], [`thread::ThreadBuilder`] |
 //! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
+//! | run several that live and end together | [`task::group`], [`task::JoinSet`], [`task::scope`] |
 //! | let a task clean up when it is cancelled | [`task::cancelled`] |
 //! | let tasks wait for each other | [`sync`] |
 //! | give a value to all that is started from here | [`task::ContextVar`] |
@@ -100,8 +101,7 @@ pub use loopbind_runtime::{io, net, process, signal, sync, thread, time};
 pub mod task {
     #[doc(inline)]
     pub use loopbind_runtime::group::{
-        ChildFailed, Details, GroupError, JoinSet, Scope, Scoped, TaskGroup, group,
-        scope,
+        ChildFailed, Details, GroupError, JoinSet, Scope, Scoped, TaskGroup, group, scope,
     };
     #[doc(inline)]
     pub use loopbind_runtime::task::*;

@@ -12,7 +12,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use loopbind::task::{Carried, ContextVar};
+use loopbind::task::{
+    Carried, ChildFailed, ContextVar, GroupError, JoinSet, Scope, Scoped, TaskGroup,
+};
 use loopbind::thread::{LoopGroup, LoopThread, ThreadBuilder};
 use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use loopbind::{
@@ -88,6 +90,11 @@ rows! {
     Timeout<Ready<u8>>: no no yes;
     Timeout<Pinned>: no no no;
     Interval: no no yes;
+    TaskGroup<u8>: no no yes;
+    JoinSet<u8>: no no yes;
+    JoinSet<PhantomPinned>: no no yes;
+    Scope<'static>: no no yes;
+    Scoped<'static, PhantomPinned>: no no yes;
     // Foreign executors of other threads are refused here, by the compiler.
     Drive: no no yes;
     DriveWith<Pinned>: no no no;
@@ -157,6 +164,9 @@ rows! {
     Carried<JustSend>: yes no yes;
     Carried<Rc<u8>>: no no yes;
     // Values.
+    GroupError<JustSend>: yes no yes;
+    GroupError<u8>: yes yes yes;
+    ChildFailed: yes yes yes;
     sync::TryPut<JustSend>: yes no yes;
     sync::QueueShutDown<JustSend>: yes no yes;
     sync::mpsc::SendError<JustSend>: yes no yes;
@@ -189,6 +199,7 @@ fn what_select_takes_is_fused() {
     fused::<RemoteTask<u8>>();
     fused::<BlockingTask<u8>>();
     fused::<Sleep>();
+    fused::<Scoped<'static, u8>>();
     fused::<Timeout<Ready<u8>>>();
     fused::<sync::oneshot::Receiver<u8>>();
     fn fused_stream<T: futures::stream::FusedStream>() {}
@@ -202,6 +213,8 @@ fn errors_are_errors_that_travel() {
     fn error<T: std::error::Error + Send + Sync + 'static>() {}
     error::<LoopError>();
     error::<TaskError>();
+    error::<GroupError<u8>>();
+    error::<ChildFailed>();
     error::<Elapsed>();
     error::<sync::BrokenBarrier>();
     error::<sync::TryPut<u8>>();

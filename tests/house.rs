@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["engine"],
     &["binding"],
     &["event_loop"],
-    &["io", "net", "process", "signal", "time"],
+    &["group", "io", "net", "process", "signal", "time"],
 ];
 
 /// What rooms take from the crate's root, and the floor it comes from; the rest of such names stand

@@ -162,13 +162,14 @@ fn all_are_joined_or_given_up() {
 fn tasks_of_a_set_are_known_by_name_number_and_place() {
     run(async {
         let mut set = JoinSet::new();
-        let named = set.spawn_named("fetch", ready(()));
-        let info = named.info();
-        assert_eq!(info.name.as_deref(), Some("fetch"));
-        assert_eq!((info.spawned_at.file(), info.spawned_at.line()), (file!(), line!() - 3));
-        assert!(format!("{named:?}").starts_with("AbortHandle('fetch' (Task-"));
+        let line = line!() + 1;
+        let named = set.spawn_named("fetch", async { task::current().unwrap() });
         assert_eq!(format!("{set:?}"), "JoinSet { tasks: 1, .. }");
-        assert_eq!(set.next_with_id().await.unwrap().0, named.id());
+        let (id, outcome) = set.next_with_id().await.unwrap();
+        let info = outcome.unwrap();
+        assert_eq!((info.id, id), (id, named.id()));
+        assert_eq!(info.name.as_deref(), Some("fetch"));
+        assert_eq!((info.spawned_at.file(), info.spawned_at.line()), (file!(), line));
         assert!(named.is_finished() && !named.cancel() && !named.abort());
     });
     let said = panic_of(|| JoinSet::new().spawn(ready(())));

@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::gate::{Gate, Pass};
 use super::wake;
-use crate::TaskId;
 use crate::error::LoopError;
+use crate::ids::TaskId;
 use crate::panic::discard;
 use crate::task::{AbortHandle, Birth, LocalHome, Task, TaskError};
 

@@ -116,10 +116,7 @@ fn take_calls(calls: &Receiver<u64>, round: &mut Vec<u64>) {
     round.extend(calls.try_iter());
 }
 
-fn step<F: Future>(bell: &Arc<Bell>, future: Pin<&mut F>) -> Poll<F::Output>
-where
-    F: ?Sized,
-{
+fn step<F: Future + ?Sized>(bell: &Arc<Bell>, future: Pin<&mut F>) -> Poll<F::Output> {
     bell.answer();
     let waker = Waker::from(Arc::clone(bell));
     future.poll(&mut Context::from_waker(&waker))
