@@ -263,7 +263,7 @@ fn children_start_children_through_a_clone() {
 #[test]
 fn handles_are_awaited_asked_kept_and_dropped() {
     let trace = Trace::new();
-    let mut kept = run(scope(async |s| {
+    let (mut kept,) = run(scope(async |s| {
         let (log, other) = (&trace, trace.clone());
         let mut waiting = s.spawn(async { 1 });
         assert!(waiting.try_result().is_none() && !waiting.is_finished());
@@ -274,7 +274,7 @@ fn handles_are_awaited_asked_kept_and_dropped() {
             log.note("dropped handle, child goes on");
         }));
         assert_eq!(format!("{s:?}"), "Scope { children: 1, over: false, .. }");
-        s.spawn(async move { other })
+        (s.spawn(async move { other }),)
     }));
     trace.assert(&["dropped handle, child goes on"]);
     assert_eq!(format!("{kept:?}"), "Scoped { finished: true, .. }");
@@ -505,7 +505,7 @@ fn nothing_keeps_what_children_held() {
                 let _held = (inner, mine);
                 pending::<()>().await
             });
-            s.spawn(async move { first.await });
+            s.spawn(first);
             let _body = kept;
             pending::<()>().await
         });
