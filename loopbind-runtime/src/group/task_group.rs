@@ -162,7 +162,10 @@ impl<E: 'static> Drop for Leave<'_, E> {
 /// run(task::group::<(), _>(async |group| {
 ///     let inner = group.clone();
 ///     group.spawn(async move {
-///         inner.spawn(async move { Ok(count.set(count.get() + 1)) });
+///         inner.spawn(async move {
+///             count.set(count.get() + 1);
+///             Ok(())
+///         });
 ///         Ok(())
 ///     });
 ///     Ok(())
@@ -275,7 +278,10 @@ impl<E: 'static> TaskGroup<E> {
     /// event_loop.run_until_complete(task::group::<(), _>(async |group| {
     ///     group.limit(10);
     ///     for _ in 0..100 {
-    ///         group.spawn(async { Ok(sleep(Duration::from_secs(1)).await) });
+    ///         group.spawn(async {
+    ///             sleep(Duration::from_secs(1)).await;
+    ///             Ok(())
+    ///         });
     ///     }
     ///     Ok(())
     /// }))?.unwrap();
@@ -297,7 +303,10 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// let outcome = run(task::group::<(), ()>(async |group| {
     ///     let inner = group.clone();
-    ///     group.spawn(async move { Ok(inner.cancel()) });
+    ///     group.spawn(async move {
+    ///         inner.cancel();
+    ///         Ok(())
+    ///     });
     ///     std::future::pending().await
     /// }))?;
     /// assert!(outcome.unwrap_err().is_cancelled());
@@ -324,7 +333,8 @@ impl<E: 'static> TaskGroup<E> {
     ///         let winner = winner.clone();
     ///         group.spawn(async move {
     ///             sleep(Duration::from_secs(seconds)).await;
-    ///             Ok(winner.unbounded_send(name).unwrap_or_default())
+    ///             let _ = winner.unbounded_send(name);
+    ///             Ok(())
     ///         });
     ///     }
     ///     let first = winners.next().await;
