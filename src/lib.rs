@@ -55,7 +55,7 @@
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
-//! | test | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
+//! | test, and explore schedules | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //!
 //! Combinators are the [`futures`](https://docs.rs/futures) crate's: `join_all` for asyncio's `gather`,
 //! `select_all` for `wait`, `FuturesUnordered` for `as_completed`. Its `select!` draws from a random
@@ -80,10 +80,10 @@ pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 pub use loopbind_runtime::{
     AbortHandle, AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
     ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
-    RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
-    Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop, get_running_loop, main_loop,
-    new_event_loop, run, set_event_loop, sleep, sleep_until, spawn, spawn_blocking, timeout,
-    timeout_at, yield_now,
+    RemoteTask, Runner, StuckTask, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState,
+    TimerHandle, Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop, get_running_loop,
+    main_loop, new_event_loop, run, set_event_loop, sleep, sleep_until, spawn, spawn_blocking,
+    timeout, timeout_at, yield_now,
 };
 #[doc(inline)]
 pub use loopbind_runtime::{io, net, process, signal, sync, thread, time};

@@ -32,9 +32,17 @@ fn panic_of<T>(body: fn() -> T) -> String {
 
 /// What an ignored test writes when it runs, and whether it passes.
 fn output_of(test: &str) -> (String, bool) {
+    output_under(&[], test)
+}
+
+/// The same, with these variables in the environment.
+fn output_under(environment: &[(&str, &str)], test: &str) -> (String, bool) {
     let output = Command::new(env::current_exe().expect("a test knows its own file"))
         .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
         .env("RUST_BACKTRACE", "0")
+        .env_remove("LOOPBIND_SEED")
+        .env_remove("LOOPBIND_SEEDS")
+        .envs(environment.iter().copied())
         .output()
         .expect("the test can start itself");
     let written = [output.stdout, output.stderr].concat();
@@ -134,9 +142,19 @@ async fn is_busy_for_ever() {
 #[loop_test(timeout = "20ms", virtual_time)]
 #[ignore = "it fails: called by another test"]
 async fn waits_in_virtual_time() {
-    // For something that no clock brings.
+    // For something that no clock brings, and another thread might.
+    let _handle = get_event_loop().expect("a loop").handle();
     pending::<()>().await;
 }
+
+#[loop_test(timeout = "5m", virtual_time)]
+#[ignore = "it fails: called by another test"]
+async fn waits_in_vain() {
+    let named = get_event_loop().expect("a loop").task_builder().name("the one that is stuck");
+    named.spawn(pending::<()>()).await.expect("no end");
+}
+
+const STUCK_AT: u32 = line!() - 3;
 
 #[loop_test(timeout = "5m", virtual_time)]
 async fn the_limit_is_in_real_time() {
@@ -153,6 +171,20 @@ fn a_test_that_takes_too_long_fails_and_says_what_was_unfinished() {
     assert!(told.contains("is_busy_for_ever timed out after 20ms"), "{told}");
     let told = panic_of(waits_in_virtual_time);
     assert!(told.contains("waits_in_virtual_time timed out after 20ms"), "{told}");
+}
+
+#[test]
+fn in_virtual_time_a_test_that_nothing_can_wake_fails_at_once_and_says_who_waits() {
+    let began = Instant::now();
+    let told = panic_of(waits_in_vain);
+    assert!(began.elapsed() < Duration::from_secs(60), "not by its limit");
+    assert!(told.starts_with("waits_in_vain: Deadlock: "), "{told}");
+    let lines: Vec<_> = told.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    let main = format!(", the main future, run at tests/attributes_test.rs:{}:", STUCK_AT - 4);
+    assert!(lines[0].contains(&main) && lines[0].contains(", awaits Task-"), "{told}");
+    let stuck = format!("spawned at tests/attributes_test.rs:{STUCK_AT}:");
+    assert!(lines[1].contains("'the one that is stuck'") && lines[1].contains(&stuck), "{told}");
 }
 
 /// Not at all within its limit.
@@ -329,6 +361,110 @@ fn the_seed_that_fails_is_told_with_the_line_to_paste() {
     let order = builder.build().expect("a loop").run_until_complete(an_order()).expect("it runs");
     let said = format!("left: {order:?}");
     assert!(written.contains(&said), "seed {seed} gives {order:?}, not what failed:\n{written}");
+}
+
+#[loop_test(seeds = 3..9)]
+#[ignore = "it fails: called by another test"]
+async fn leaves_a_task_behind() {
+    drop(spawn(pending::<()>()));
+}
+
+#[loop_test(seeds = 3..9, timeout = "20ms")]
+#[ignore = "it fails: called by another test"]
+async fn is_busy_with_any_seed() {
+    loop {
+        yield_now().await;
+    }
+}
+
+#[loop_test(seeds = 3..9, virtual_time)]
+#[ignore = "it fails: called by another test"]
+async fn waits_with_any_seed() {
+    pending::<()>().await;
+}
+
+#[loop_test(seeds = 3..9)]
+#[ignore = "it fails: called by another test"]
+async fn panics_with_any_seed() {
+    panic!("with any seed");
+}
+
+#[loop_test(seeds = 3..9)]
+#[ignore = "it fails: called by another test"]
+async fn hides_a_panic_with_any_seed() {
+    spawn(async { panic!("nobody looks") }).detach();
+}
+
+#[test]
+fn whatever_fails_a_test_names_its_seed_and_both_ways_to_run_it_again() {
+    let cases = [
+        ("leaves_a_task_behind", "left tasks running", ""),
+        ("is_busy_with_any_seed", "timed out after 20ms", "timeout = \"20ms\", "),
+        ("waits_with_any_seed", "Deadlock", "virtual_time, "),
+        ("panics_with_any_seed", "with any seed", ""),
+        ("hides_a_panic_with_any_seed", "panics that nobody saw", ""),
+    ];
+    for (test, says, options) in cases {
+        let (written, passed) = output_of(test);
+        assert!(!passed && written.contains(says), "{written}");
+        let lines = format!(
+            "{test} failed with seed 3; to run this order again: #[loop_test({options}seed = 3)]\n\
+             or, with the test as it is: LOOPBIND_SEED=3 cargo test {test}\n\
+             1 seed tried in "
+        );
+        assert!(written.contains(&lines), "{written}");
+    }
+    // What the second line says.
+    let (written, passed) = output_under(&[("LOOPBIND_SEED", "3")], "waits_with_any_seed");
+    assert!(!passed && written.contains("waits_with_any_seed failed with seed 3;"), "{written}");
+}
+
+#[loop_test(seeds = 0..2)]
+#[ignore = "it is called by another test, which counts its runs"]
+async fn says_its_order() {
+    println!("order: {:?}", an_order().await);
+}
+
+#[loop_test(seed = 5)]
+#[ignore = "it is called by another test, which counts its runs"]
+async fn says_the_order_of_its_seed() {
+    println!("order: {:?}", an_order().await);
+}
+
+#[loop_test]
+#[ignore = "it is called by another test, which counts its runs"]
+async fn says_the_order_of_creation() {
+    println!("order: {:?}", an_order().await);
+}
+
+#[test]
+fn the_environment_says_which_seeds_a_range_is_tried_with() {
+    let orders = |variables: &[(&str, &str)], test: &str| {
+        let (written, passed) = output_under(variables, test);
+        assert!(passed, "{written}");
+        let orders = written.lines().filter_map(|line| line.split("order: ").nth(1));
+        orders.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, many) = (("LOOPBIND_SEED", "17"), ("LOOPBIND_SEEDS", "16..20"));
+    let seeds = |seeds: std::ops::Range<u64>| {
+        let order = |seed| {
+            let event_loop = EventLoop::builder().shuffle(seed).build().expect("a loop");
+            format!("{:?}", event_loop.run_until_complete(an_order()).expect("it runs"))
+        };
+        seeds.map(order).collect::<Vec<_>>()
+    };
+    assert_eq!(orders(&[], "says_its_order"), seeds(0..2));
+    assert_eq!(orders(&[many], "says_its_order"), seeds(16..20));
+    assert_eq!(orders(&[one, many], "says_its_order"), seeds(17..18), "one goes before many");
+    assert_eq!(orders(&[("LOOPBIND_SEEDS", "")], "says_its_order"), seeds(0..2));
+    // What was written for one order is tried in that one.
+    assert_eq!(orders(&[one, many], "says_the_order_of_its_seed"), seeds(5..6));
+    assert_eq!(orders(&[one, many], "says_the_order_of_creation"), ["[0, 1, 2, 3, 4]"]);
+
+    let (written, passed) = output_under(&[("LOOPBIND_SEEDS", "many")], "says_its_order");
+    let told = "the environment variable LOOPBIND_SEEDS is \"many\", and takes a range of numbers";
+    assert!(!passed && written.contains(told), "{written}");
+    assert!(written.contains("attributes_test.rs"), "at the test: {written}");
 }
 
 #[loop_test(name = "n", debug, timeout = "1500ms", virtual_time, seeds = 5..8)]

@@ -15,6 +15,8 @@ pub(crate) enum Matter {
     Escape = 2,
     /// There is an instant at which runs end.
     Watchdog = 4,
+    /// Nothing came, and nothing is left to come.
+    DeadEnd = 8,
 }
 
 impl Attention {

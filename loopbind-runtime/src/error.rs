@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
+use std::panic::Location;
 
-use crate::LoopId;
+use crate::ids::{LoopId, TaskId};
 
 /// Why a loop could not be found, made, run or used.
 ///
@@ -52,6 +53,14 @@ pub enum LoopError {
     /// `stop` ended the run before its main future was done.
     #[error("Event loop stopped before Future completed.")]
     StoppedBeforeComplete,
+    /// The main future waits, and nothing is left that could wake it: nothing is ready, no timer is
+    /// set, nothing is awaited of the outside, and no other thread has a way to the loop. Said of loops
+    /// with virtual time, by `run_until_complete`; any other would wait for ever.
+    #[error("{}", Dead(.tasks))]
+    Deadlock {
+        /// The tasks that were not at their end, in order of creation.
+        tasks: Vec<StuckTask>,
+    },
     /// This process was forked from the one that made the loop. Make a new loop here.
     #[error("the event loop belongs to the process that forked this one")]
     Forked,
@@ -91,6 +100,67 @@ impl From<LoopError> for io::Error {
             LoopError::Io(error) => error,
             other => io::Error::other(other),
         }
+    }
+}
+
+/// A task that waited for ever, in a [`LoopError::Deadlock`].
+///
+/// ```
+/// use loopbind::{EventLoop, LoopError};
+/// use std::future::pending;
+///
+/// let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// let stuck = event_loop.task_builder().name("stuck").spawn(pending::<()>());
+/// let id = stuck.id();
+/// match event_loop.run_until_complete(stuck) {
+///     Err(LoopError::Deadlock { tasks }) => {
+///         assert_eq!((tasks[0].id, tasks[0].name.as_deref()), (id, Some("stuck")));
+///         assert!(tasks[1].is_main && tasks[1].awaits == [id]);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), LoopError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StuckTask {
+    /// Its number.
+    pub id: TaskId,
+    /// The name its builder gave it.
+    pub name: Option<String>,
+    /// The line that started it; of the main future, the line that ran it.
+    pub spawned_at: &'static Location<'static>,
+    /// Whether it is the main future.
+    pub is_main: bool,
+    /// The tasks it awaits, as far as that is known: where it awaits a `Task` by itself, and not
+    /// through something that has a waker of its own, such as `join_all` of many.
+    pub awaits: Vec<TaskId>,
+}
+
+impl fmt::Display for StuckTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "'{name}' (Task-{})", self.id.get())?,
+            None => write!(f, "Task-{}", self.id.get())?,
+        }
+        let (what, made) =
+            if self.is_main { (", the main future,", "run") } else { (",", "spawned") };
+        write!(f, "{what} {made} at {}", self.spawned_at)?;
+        for (position, task) in self.awaits.iter().enumerate() {
+            let word = if position == 0 { ", awaits" } else { " and" };
+            write!(f, "{word} Task-{}", task.get())?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a deadlock.
+struct Dead<'a>(&'a [StuckTask]);
+
+impl fmt::Display for Dead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Deadlock: nothing is left that could wake the tasks that wait:")?;
+        self.0.iter().try_for_each(|task| write!(f, "\n  {task}"))
     }
 }
 

@@ -38,7 +38,7 @@ pub mod time;
 
 pub use binding::Bound;
 pub use engine::{Metrics, UnhandledPanic};
-pub use error::LoopError;
+pub use error::{LoopError, StuckTask};
 pub use event_loop::{
     BlockingTask, Builder, Drive, DriveWith, EventLoop, Handle, Host, LoopHandle, RemoteTask,
     Runner, TimerHandle, Turn, get_bound_loop, get_event_loop, get_running_loop, main_loop,
@@ -66,7 +66,8 @@ pub mod __private {
         Setup, bind_main, bind_thread, run_main, run_thread, spawn_plain_thread, spawn_thread,
     };
     pub use crate::event_loop::test_entry::{
-        Outcome, OutcomeOfAny, OutcomeOfResult, run_plain_test, run_test,
+        FirstFailure, Outcome, OutcomeOfAny, OutcomeOfResult, first_failure, run_plain_test,
+        run_test,
     };
     pub use crate::event_loop::thread::LoopThread;
 

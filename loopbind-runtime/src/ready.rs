@@ -54,19 +54,6 @@ impl Ready {
         self.head.set(unsafe { node.as_ref().next.get() });
         Some(node)
     }
-
-    /// Reorders what is in the list; `draw(n)` gives a number below `n`.
-    pub(crate) fn shuffle(&self, mut draw: impl FnMut(usize) -> usize) {
-        let mut nodes: Vec<_> = std::iter::from_fn(|| self.pop()).collect();
-        for last in (1..nodes.len()).rev() {
-            nodes.swap(last, draw(last + 1));
-        }
-        for node in nodes {
-            // SAFETY: popped a moment ago, so in no list; valid, by the promise of the first push,
-            // because nobody was told of the pop.
-            unsafe { self.push(node) };
-        }
-    }
 }
 
 #[cfg(test)]

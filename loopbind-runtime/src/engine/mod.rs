@@ -2,6 +2,8 @@
 
 mod alarms;
 mod close;
+mod dead_end;
+mod exploration;
 mod main_future;
 mod report;
 mod running;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use alarms::{Alarms, Due};
+use exploration::Exploration;
 use report::Witness;
 pub(crate) use report::{Handler, Leftover};
 pub(crate) use running::{Exit, check_none_runs};
@@ -47,8 +50,8 @@ pub(crate) struct Engine {
     event_interval: isize,
     /// Entries that may run before the next look.
     until_look: Cell<isize>,
-    /// The state of the generator that shuffles, if one does.
-    shuffle: Option<Cell<u64>>,
+    /// Who finds another order for what is ready, if somebody does.
+    exploration: Option<Exploration>,
     unhandled: UnhandledPanic,
     /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`).
     thrown: RefCell<Vec<PanicPayload>>,
@@ -138,7 +141,7 @@ impl Engine {
             kept_bell: RefCell::new(None),
             event_interval,
             until_look: Cell::new(0),
-            shuffle: settings.shuffle.map(Cell::new),
+            exploration: settings.shuffle.map(Exploration::new),
             unhandled: settings.unhandled,
             thrown: RefCell::new(Vec::new()),
             handler: RefCell::new(None),

@@ -83,10 +83,15 @@ impl Engine {
             } else {
                 Patience::Forever
             };
-            self.turn(patience).map_err(LoopError::Io)?;
+            let ran = self.turn(patience).map_err(LoopError::Io)?;
             if !current::is_running(Arc::as_ptr(&self.home)) || attention.is_wanted() {
                 self.home.check_fork()?;
+                let is_over = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
+                attention.settle(Matter::DeadEnd);
                 self.let_escape()?;
+                if is_over {
+                    self.check_alive()?;
+                }
                 if attention.is_wanted_for(Matter::Stop) || self.is_overdue() {
                     return Ok(());
                 }

@@ -11,19 +11,21 @@
 //! 3. **Timers** that are due, by the last reading of the clock, join the queue.
 //! 4. **Batch.** What is in the queue *now* runs, one entry after the other. What that adds waits
 //!    for the next iteration, so that no task and no callback can starve the others, the timers or
-//!    the outside.
+//!    the outside. With a seed it runs in another order, and some of it later: see `exploration`.
 //!
 //! Wake → ready queue → turn → poll → outcome → waker of whoever awaits.
 
-use std::cell::Cell;
 use std::io;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::exploration::{Exploration, Pace};
 use crate::attention::Matter;
 use crate::clock::NEVER;
 use crate::current;
+use crate::ready::Node;
 
 /// How long a loop sleeps at most for as long as nobody can ring for it.
 const DEAF_SLEEP: Duration = Duration::from_millis(50);
@@ -105,6 +107,9 @@ impl Engine {
                 clock.move_to(at);
                 return Ok(false);
             }
+            if quiet && patience.is_none() && self.is_abandoned() {
+                return self.wait_once_more();
+            }
             patience
         } else {
             let now = next.map(|_| clock.read());
@@ -118,6 +123,17 @@ impl Engine {
             }
         };
         self.park(limit)
+    }
+
+    /// Nothing is known that could end a sleep. Waits for as long as something unknown may take, and
+    /// where nothing came the run is over: see `dead_end`.
+    fn wait_once_more(&self) -> io::Result<bool> {
+        let (began, grace) = (Instant::now(), self.grace());
+        let looked = self.park(Some(grace))?;
+        if looked && began.elapsed() >= grace {
+            self.home.local().attention.call_for(Matter::DeadEnd);
+        }
+        Ok(looked)
     }
 
     /// Sleeps until somebody posts, something is seen, or `limit` is over.
@@ -135,23 +151,22 @@ impl Engine {
         looked.map(|()| true)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn shuffle(&self) {
-        if let Some(seed) = &self.shuffle {
-            self.home.local().ready.shuffle(|below| draw(seed, below));
-        }
-    }
-
     #[inline]
     fn batch(&self) -> usize {
-        let ready = &self.home.local().ready;
-        if self.shuffle.is_some() {
-            self.shuffle();
+        if let Some(exploration) = &self.exploration {
+            return self.explore(exploration);
         }
-        let home = Arc::as_ptr(&self.home);
         let local = self.home.local();
-        let Some(last) = ready.last() else { return 0 };
+        let Some(last) = local.ready.last() else { return 0 };
+        let ran = self.run_to(last);
+        local.leave_task();
+        ran
+    }
+
+    /// Runs entries up to and with `last`.
+    #[inline]
+    fn run_to(&self, last: NonNull<Node>) -> usize {
+        let (home, local) = (Arc::as_ptr(&self.home), self.home.local());
         let mut ran = 0;
         // A fork inside an entry leaves no loop running in the child, and a panic that is on its
         // way out goes at once: what is behind it stays queued.
@@ -162,17 +177,28 @@ impl Engine {
                 break;
             }
         }
+        ran
+    }
+
+    /// A batch in another order, and perhaps a part of it.
+    #[cold]
+    #[inline(never)]
+    fn explore(&self, exploration: &Exploration) -> usize {
+        let local = self.home.local();
+        if local.ready.is_empty() {
+            return 0;
+        }
+        let pace = if self.home.awaits_main() { Pace::Apart } else { Pace::Whole };
+        let arranged = self.home.rearrange(|entries| exploration.arrange(entries, pace));
+        let mut ran = self.run_to(arranged.until);
+        if arranged.until != arranged.last && local.attention.is_wanted_for(Matter::Stop) {
+            // RUN-17: of a batch in which the run is stopped, all runs, also what was put off.
+            ran += self.run_to(arranged.last);
+        }
+        if ran != arranged.count {
+            exploration.forget();
+        }
         local.leave_task();
         ran
     }
-}
-
-/// A number below `below` from a generator of the splitmix kind: same seed, same order.
-fn draw(state: &Cell<u64>, below: usize) -> usize {
-    state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-    let mut mixed = state.get();
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    ((u128::from(mixed) * below as u128) >> 64) as usize
 }

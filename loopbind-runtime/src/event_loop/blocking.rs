@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::EventLoop;
-use super::remote::discard_from_afar;
+use super::delivery::discard_from_afar;
 use crate::error::LoopError;
 use crate::panic::{caught, discard};
 use crate::sync::reply::{Receiver, channel};

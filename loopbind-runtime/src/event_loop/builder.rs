@@ -76,6 +76,16 @@ impl Builder {
     /// The loop's clock starts frozen, and jumps to the next timer only when nothing else can run:
     /// nothing is ready, nothing was posted, and no blocking job is in flight.
     ///
+    /// Where there is no timer to jump to either, and nothing is left that could wake the main future of
+    /// [`run_until_complete`](EventLoop::run_until_complete), the run ends with
+    /// [`LoopError::Deadlock`], which lists the tasks. Something may still come, and is waited for, while
+    /// a task waits for a descriptor, a signal, blocking work, a child process or a
+    /// [`RemoteTask`](crate::RemoteTask) of another loop, while a descriptor is watched by a callback, and
+    /// while anybody has a [`LoopHandle`](crate::LoopHandle) of this loop. What cannot be seen is a
+    /// waker that another thread holds, in a channel of its own say: where a task's waker may be in
+    /// such hands, the loop waits for half a second of real time before it gives up. A thread that may
+    /// take longer than that should keep a `LoopHandle` until it is done.
+    ///
     /// ```
     /// use loopbind::{EventLoop, sleep};
     /// use std::time::{Duration, Instant};
@@ -94,6 +104,26 @@ impl Builder {
 
     /// Ready work runs in an order drawn from `seed` instead of first in, first out: to find code
     /// that leans on the order. The same seed gives the same order.
+    ///
+    /// While a main future runs, some of what is ready is also put off to a later iteration, so that
+    /// every order can come about in which nobody is put off for ever: one task may take several
+    /// steps before another takes its next. Even seeds take any of what is ready with the same
+    /// likelihood; odd ones give each task a priority and change one now and then, which finds what
+    /// needs one task to be far ahead. The turns of a host, and `run_forever`, run all that is ready,
+    /// in another order.
+    ///
+    /// What holds with any seed: what was ready when the main future is done, or when `stop` is called,
+    /// runs before the run returns (RUN-12, RUN-17); time does not move while something is ready, with
+    /// a virtual clock; timers become ready in order of their deadlines; a task is cancelled in its own
+    /// turn, and dropped once; nothing that is ready is put off for more than some twenty iterations and
+    /// four for each other entry that is ready with it. What does not: who was woken first runs first;
+    /// two callbacks run in order of registration; [`yield_now`](crate::yield_now) lets everybody else
+    /// take a step; so many iterations later something has happened.
+    ///
+    /// The same order comes about again as far as the program itself is the same each time: with a
+    /// virtual clock, and with what comes from its own thread only. Other threads, sockets to elsewhere and
+    /// real time come when they come; so does the iteration order of a `HashMap`, and what `select!`
+    /// of the `futures` crate draws (`select_biased!` does not).
     ///
     /// ```
     /// use loopbind::{EventLoop, LoopError};

@@ -13,6 +13,15 @@ use crate::engine::check_none_runs;
 use crate::error::LoopError;
 use crate::panic::caught;
 
+/// In which order a test's loop runs what is ready.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    Queue,
+    Seed(u64),
+    /// One run for each, or for those that the environment says.
+    Seeds(RangeInclusive<u64>),
+}
+
 /// What an attribute says of the loop to make.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -24,7 +33,7 @@ pub struct Setup {
     stack_size: Option<usize>,
     core: Option<usize>,
     pub(super) virtual_time: bool,
-    pub(super) seeds: Option<RangeInclusive<u64>>,
+    pub(super) order: Order,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -39,7 +48,7 @@ impl Setup {
             stack_size: None,
             core: None,
             virtual_time: false,
-            seeds: None,
+            order: Order::Queue,
             timeout: None,
         }
     }
@@ -80,13 +89,13 @@ impl Setup {
     }
 
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seeds = Some(seed..=seed);
+        self.order = Order::Seed(seed);
         self
     }
 
     /// An empty range is told when the test runs.
     pub fn seeds(mut self, seeds: Range<u64>) -> Self {
-        self.seeds = Some(match seeds.end.checked_sub(1) {
+        self.order = Order::Seeds(match seeds.end.checked_sub(1) {
             Some(last) => seeds.start..=last,
             #[allow(clippy::reversed_empty_ranges)] // There is no other way to say empty.
             None => 1..=0,

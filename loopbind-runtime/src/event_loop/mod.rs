@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+mod delivery;
 mod embed;
 pub(crate) mod entry;
 mod group;
@@ -12,6 +13,7 @@ mod readiness;
 mod remote;
 mod run;
 mod runner;
+mod seeds;
 pub(crate) mod test_entry;
 pub mod thread;
 mod watcher;

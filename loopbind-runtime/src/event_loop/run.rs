@@ -52,6 +52,9 @@ impl EventLoop {
     /// [`LoopError::Forked`], [`LoopError::Closed`], [`LoopError::AlreadyRunning`],
     /// [`LoopError::AnotherLoopRunning`]. [`LoopError::StoppedBeforeComplete`] when `stop` ended the
     /// run first: the future is dropped; a `&mut Task` given instead leaves its task pending. RUN-20.
+    /// [`LoopError::Deadlock`] with a virtual clock, where nothing is left that could wake the future:
+    /// it is dropped, and the tasks stay; see
+    /// [`Builder::virtual_time`](crate::Builder::virtual_time).
     /// [`LoopError::Io`] where the system refuses the waiting.
     ///
     /// # Panics
@@ -76,7 +79,8 @@ impl EventLoop {
         self.hold().complete(future, Location::caller())
     }
 
-    /// Runs the loop until [`stop`](EventLoop::stop). An idle loop waits. RUN-15.
+    /// Runs the loop until [`stop`](EventLoop::stop). An idle loop waits, also with a virtual
+    /// clock: without a main future there is nothing that it could fail to bring about. RUN-15.
     ///
     /// # Errors
     /// As [`run_until_complete`](EventLoop::run_until_complete) refuses, and [`LoopError::Io`] as there.

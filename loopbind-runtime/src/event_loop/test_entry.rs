@@ -7,8 +7,9 @@ use std::panic::Location;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::entry::{Setup, or_raise};
+use super::entry::{Order, Setup, or_raise};
 use super::runner::Runner;
+use super::seeds::{self, ONE};
 use crate::engine::{Leftover, check_none_runs};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught, discard};
@@ -61,11 +62,11 @@ impl<T> OutcomeOfAny for &Outcome<'_, T> {
 #[track_caller]
 pub fn run_test<F: Future>(
     setup: Setup,
-    mut make: impl FnMut() -> F,
+    make: impl FnMut() -> F,
     failed: impl Fn(&F::Output) -> bool,
 ) -> F::Output {
-    let place = Location::caller();
-    each_seed(&setup, &failed, |runner| runner.run_from(async { make().await }, place))
+    let found = explore(&setup, &failed, each_run(make, Location::caller()));
+    conclude(&setup, found)
 }
 
 #[track_caller]
@@ -74,10 +75,50 @@ pub fn run_plain_test<T>(
     mut body: impl FnMut() -> T,
     failed: impl Fn(&T) -> bool,
 ) -> T {
-    each_seed(&setup, &failed, |runner| {
+    let found = explore(&setup, &failed, |runner| {
         let _bound = runner.event_loop().bind();
         Ok(body())
-    })
+    });
+    conclude(&setup, found)
+}
+
+/// What `run_test` would fail with, as a value and not as a panic: for tests of tests.
+#[track_caller]
+pub fn first_failure<F: Future>(
+    setup: Setup,
+    make: impl FnMut() -> F,
+    failed: impl Fn(&F::Output) -> bool,
+) -> Option<FirstFailure>
+where
+    F::Output: std::fmt::Debug,
+{
+    let outcome = explore(&setup, &failed, each_run(make, Location::caller()));
+    let message = match outcome.ended {
+        Ok(value) if !failed(&value) => return None,
+        Ok(value) => format!("{value:?}"),
+        Err(Failure::Told(text)) => text,
+        Err(Failure::Thrown(payload)) => {
+            payload.message().unwrap_or("(a payload that is not text)").to_owned()
+        }
+    };
+    let said = outcome.found.map(|found| found.said(&setup));
+    Some(FirstFailure { message, seed: outcome.found.map(|found| found.seed), said })
+}
+
+/// Which run failed, and how.
+#[derive(Debug)]
+pub struct FirstFailure {
+    pub message: String,
+    pub seed: Option<u64>,
+    /// What is said of the seed, and of how to run it again.
+    pub said: Option<String>,
+}
+
+fn each_run<F: Future>(
+    mut make: impl FnMut() -> F,
+    place: &'static Location<'static>,
+) -> impl FnMut(&Runner) -> Result<F::Output, LoopError> {
+    move |runner| runner.run_from(async { make().await }, place)
 }
 
 /// Whatever fails a test does so at its own place, and so is brought here as a value: what closures and
@@ -103,63 +144,102 @@ impl From<LoopError> for Failure {
     }
 }
 
+/// How the runs of a test ended: with the last one's value, or with the first failure.
+struct Ended<T> {
+    ended: Result<T, Failure>,
+    found: Option<Found>,
+}
+
+/// The first seed that failed.
+#[derive(Clone, Copy)]
+struct Found {
+    seed: u64,
+    tried: u64,
+    took: Duration,
+}
+
+impl Found {
+    /// The lines that run this seed again.
+    fn said(&self, setup: &Setup) -> String {
+        let mut options = String::new();
+        if let Some(name) = &setup.name {
+            let _ = write!(options, "name = {name:?}, ");
+        }
+        if setup.debug == Some(true) {
+            options.push_str("debug, ");
+        }
+        if setup.virtual_time {
+            options.push_str("virtual_time, ");
+        }
+        if let Some(limit) = setup.timeout {
+            let _ = write!(options, "timeout = \"{}\", ", in_whole_units(limit));
+        }
+        let (function, Found { seed, tried, took }) = (setup.function, self);
+        let mut said = format!(
+            "{function} failed with seed {seed}; to run this order again: #[loop_test({options}seed = {seed})]"
+        );
+        if let Order::Seeds(_) = setup.order {
+            let plural = if *tried == 1 { "" } else { "s" };
+            let _ = write!(
+                said,
+                "\nor, with the test as it is: {ONE}={seed} cargo test {function}\n\
+                 {tried} seed{plural} tried in {took:.1?}"
+            );
+        }
+        said
+    }
+}
+
 #[track_caller]
-fn each_seed<T>(
+fn explore<T>(
     setup: &Setup,
     failed: &impl Fn(&T) -> bool,
     mut run: impl FnMut(&Runner) -> Result<T, LoopError>,
-) -> T {
+) -> Ended<T> {
     or_raise(check_none_runs());
     let mut once = |seed| {
         let trial = Trial::new(setup, seed)?;
         let outcome = caught(|| run(&trial.runner));
         trial.judge(outcome, failed)
     };
-    let Some(seeds) = setup.seeds.clone() else {
-        match once(None) {
-            Ok(value) => return value,
-            Err(failure) => failure.raise(),
-        }
+    let seeds = match &setup.order {
+        Order::Queue => return Ended { ended: once(None), found: None },
+        Order::Seed(seed) => *seed..=*seed,
+        Order::Seeds(written) => match seeds::of_environment() {
+            Ok(asked) => asked.unwrap_or_else(|| written.clone()),
+            Err(text) => return Ended { ended: Err(Failure::Told(text)), found: None },
+        },
     };
     assert!(!seeds.is_empty(), "#[loop_test]: the range of seeds is empty: nothing would run");
+    let (began, mut tried) = (Instant::now(), 0);
     let mut last = None;
     for seed in seeds {
         // Before anything can unwind: a value whose destructor panics then is the process's end.
         drop(last.take());
+        tried += 1;
         match once(Some(seed)) {
-            Ok(value) if failed(&value) => {
-                announce(setup, seed);
-                return value;
-            }
-            Ok(value) => last = Some(value),
-            Err(failure) => {
-                announce(setup, seed);
-                failure.raise();
+            Ok(value) if !failed(&value) => last = Some(value),
+            ended => {
+                let found = Some(Found { seed, tried, took: began.elapsed() });
+                return Ended { ended, found };
             }
         }
     }
-    last.unwrap_or_else(|| unreachable!("the range is not empty"))
+    let value = last.unwrap_or_else(|| unreachable!("the range is not empty"));
+    Ended { ended: Ok(value), found: None }
 }
 
-/// The line that runs this seed again. To the captured output, which a failing test shows.
-fn announce(setup: &Setup, seed: u64) {
-    let mut options = String::new();
-    if let Some(name) = &setup.name {
-        let _ = write!(options, "name = {name:?}, ");
+/// The end of the test itself.
+#[track_caller]
+fn conclude<T>(setup: &Setup, outcome: Ended<T>) -> T {
+    if let Some(found) = outcome.found {
+        // To the captured output, which a failing test shows.
+        eprintln!("{}", found.said(setup));
     }
-    if setup.debug == Some(true) {
-        options.push_str("debug, ");
+    match outcome.ended {
+        Ok(value) => value,
+        Err(failure) => failure.raise(),
     }
-    if setup.virtual_time {
-        options.push_str("virtual_time, ");
-    }
-    if let Some(limit) = setup.timeout {
-        let _ = write!(options, "timeout = \"{}\", ", in_whole_units(limit));
-    }
-    eprintln!(
-        "{} failed with seed {seed}; to run this order again: #[loop_test({options}seed = {seed})]",
-        setup.function
-    );
 }
 
 /// A time as the attribute reads it.
@@ -223,7 +303,10 @@ impl<'a> Trial<'a> {
                 "{function} timed out after {limit:?}{panicked}{unfinished}"
             )));
         }
-        let value = outcome.map_err(Failure::Thrown)??;
+        let value = outcome.map_err(Failure::Thrown)?.map_err(|error| match error {
+            LoopError::Deadlock { .. } => Failure::Told(format!("{function}: {error}")),
+            error => error.into(),
+        })?;
         if failed(&value) {
             discard(closed);
             return Ok(value);

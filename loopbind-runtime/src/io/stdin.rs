@@ -179,6 +179,9 @@ impl Desk {
         state.wanted = true;
         let outcome = state.see_to_reader();
         drop(state);
+        if let Some(engine) = engine {
+            engine.home.local().waits_outside.set(true);
+        }
         self.asked.notify_all();
         if let Some(surplus) = surplus {
             surplus.wake(engine.map(|engine| &engine.home));

@@ -172,6 +172,16 @@ impl Reactor {
         self.slots.borrow().len() > 0
     }
 
+    /// Whether a task waits for something that a look could see, or a callback does.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.slots.borrow().slots.iter().any(|slot| match &slot.tenant {
+            None => false,
+            Some(Tenant::Source(source)) => source.is_awaited(&self.home),
+            Some(Tenant::Watch(_)) => true,
+            Some(Tenant::Ears(ears)) => ears.has_listeners(),
+        })
+    }
+
     pub(crate) fn events(&self) -> u64 {
         self.events.get()
     }

@@ -80,6 +80,10 @@ impl Listener {
 }
 
 impl Ears {
+    pub(super) fn has_listeners(&self) -> bool {
+        !self.listeners.borrow().is_empty()
+    }
+
     pub(super) fn deliver(&self, home: &LocalHome) {
         let listeners = self.listeners.borrow().clone();
         for listener in &listeners {

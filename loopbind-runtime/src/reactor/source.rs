@@ -122,6 +122,10 @@ impl SourceState {
         asked > SHARE
     }
 
+    pub(super) fn is_awaited(&self, home: &LocalHome) -> bool {
+        [&self.read, &self.write].iter().any(|side| side.waiters.borrow().may_wait(home))
+    }
+
     pub(super) fn deliver(&self, event: Event, home: &LocalHome) {
         if event.last {
             self.last.set(true);

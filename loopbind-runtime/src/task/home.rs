@@ -28,13 +28,13 @@ use super::TaskInfo;
 use super::error::ExceptionContext;
 use super::header::{Header, TaskRef};
 use super::life;
-use super::state::CALLBACK;
+use super::state::{self, CALLBACK};
 use crate::attention::Attention;
 use crate::clock::Tick;
 use crate::context::Place;
 use crate::current;
 use crate::error::LoopError;
-use crate::ids::{LoopId, TaskIds};
+use crate::ids::{LoopId, TaskId, TaskIds};
 use crate::inbox::{Inbox, Refused};
 use crate::ready::{Node, Ready};
 use crate::sys::{self, Bell};
@@ -59,6 +59,8 @@ pub(crate) struct Home {
     writes: AtomicUsize,
     /// How often such a reader has read.
     reads: AtomicUsize,
+    /// Handles of this loop, and waits of its tasks for other loops: see [`Tie`].
+    pub(super) ties: AtomicUsize,
     local: Local,
 }
 
@@ -88,6 +90,8 @@ pub(crate) struct Local {
     pub(crate) debug: Cell<bool>,
     /// Child processes that run.
     pub(crate) children: Cell<usize>,
+    /// Something was waited for that no count covers, and that another thread brings.
+    pub(crate) waits_outside: Cell<bool>,
     /// A host sleeps for this loop between its turns, and is to be woken as the loop would be.
     pub(crate) hosted: Cell<bool>,
     /// Futures that came too late, to be dropped by whoever is closing, one after the other and
@@ -146,6 +150,23 @@ pub(crate) trait Keeper {
     fn abort_at(&self, at: Tick, task: TaskRef) -> TimerKey;
     /// Takes that back.
     fn call_off(&self, timer: TimerKey);
+}
+
+/// One entry of the ready queue, for who puts them into another order.
+pub(crate) struct Entry {
+    node: NonNull<Node>,
+    pub(crate) id: TaskId,
+    /// For how many batches it was put off.
+    pub(crate) put_off: u32,
+}
+
+/// What is ready, in another order.
+pub(crate) struct Arranged {
+    /// How many are to run, and the last of those: not to be followed.
+    pub(crate) count: usize,
+    pub(crate) until: NonNull<Node>,
+    /// The last of all.
+    pub(crate) last: NonNull<Node>,
 }
 
 /// One entry of the ready queue that ran.
@@ -281,6 +302,11 @@ impl Home {
         self.deaf.load(Ordering::Relaxed)
     }
 
+    /// Whether another thread has a way here.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.ties.load(Ordering::Acquire) > 0
+    }
+
     pub(crate) fn blocking_jobs(&self) -> usize {
         self.blocking.load(Ordering::Acquire)
     }
@@ -341,6 +367,7 @@ impl LocalHome {
             attention: Attention::default(),
             debug: Cell::new(false),
             children: Cell::new(0),
+            waits_outside: Cell::new(false),
             hosted: Cell::new(false),
             late: RefCell::new(Vec::new()),
             counts: Counts::default(),
@@ -360,6 +387,7 @@ impl LocalHome {
             blocking: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            ties: AtomicUsize::new(0),
             local,
         });
         LocalHome { home, _unsend: PhantomData }
@@ -407,6 +435,31 @@ impl LocalHome {
         // SAFETY: what is in the ready queue is a header the loop holds; on the owner's thread.
         unsafe { life::run(node.cast(), self.local()) };
         Some(node)
+    }
+
+    /// Puts what is ready into the order that `arrange` finds for it; what that returns is how many of
+    /// the first are to run. Something is ready.
+    pub(crate) fn rearrange(&self, arrange: impl FnOnce(&mut [Entry]) -> usize) -> Arranged {
+        let ready = &self.local().ready;
+        let nodes = std::iter::from_fn(|| ready.pop());
+        // SAFETY: what is in the ready queue is a header the loop holds; on the owner's thread.
+        let id = |node: NonNull<Node>| unsafe { node.cast::<Header>().as_ref().id };
+        let mut entries: Vec<_> =
+            nodes.map(|node| Entry { node, id: id(node), put_off: 0 }).collect();
+        let count = arrange(&mut entries);
+        let (until, last) = (entries[count - 1].node, entries[entries.len() - 1].node);
+        for entry in entries {
+            // SAFETY: popped above, so in no list; valid, by the promise of the first push, because
+            // nobody was told of the pop. An entry cannot be made or copied elsewhere.
+            unsafe { ready.push(entry.node) };
+        }
+        Arranged { count, until, last }
+    }
+
+    /// Whether the main future of a run is on this loop, and not done.
+    pub(crate) fn awaits_main(&self) -> bool {
+        // SAFETY: a root is alive while it is one: the loop holds it.
+        self.local().root.get().is_some_and(|root| unsafe { !root.as_ref().has(state::DONE) })
     }
 
     pub(crate) fn park(&self) -> bool {

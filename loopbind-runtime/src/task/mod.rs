@@ -22,6 +22,8 @@ mod life;
 mod raw;
 mod shield;
 mod state;
+mod tie;
+mod waits;
 mod waker;
 mod yield_now;
 
@@ -40,7 +42,9 @@ pub use yield_now::yield_now;
 pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use context::{copy_current, within};
 pub(crate) use header::{RemoteRef, TaskRef};
-pub(crate) use home::{Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
+pub(crate) use home::{Entry, Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
+pub(crate) use tie::Tie;
+pub(crate) use waits::Waits;
 pub(crate) use waker::is_spent;
 
 /// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.

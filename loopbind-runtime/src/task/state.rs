@@ -108,10 +108,15 @@ impl Refs {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire) / ONE
+    }
+
     /// Whether the caller's reference is the only one.
     #[inline]
     pub(crate) fn is_unique(&self) -> bool {
-        self.0.load(Ordering::Acquire) / ONE == 1
+        self.count() == 1
     }
 
     /// True if this was the last one: the caller frees.

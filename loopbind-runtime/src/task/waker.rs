@@ -13,6 +13,7 @@ use super::header::Header;
 use super::home::LocalHome;
 use super::life;
 use super::state::{DONE, Errand};
+use crate::ids::TaskId;
 
 /// One table, so that `will_wake` knows its own.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
@@ -29,14 +30,26 @@ pub(super) unsafe fn borrowed(header: &NonNull<Header>) -> ManuallyDrop<Waker> {
 
 /// Whether a wake would come to nothing: the waker is that of a task of `home`, and the task is over.
 pub(crate) fn is_spent(waker: &Waker, home: &LocalHome) -> bool {
+    // SAFETY: a waker is a reference, so the header is alive for as long as `waker` is borrowed.
+    header_of(waker, home).is_some_and(|header| unsafe { header.as_ref().has(DONE) })
+}
+
+/// The task of `home` that a waker wakes, if it is one of those.
+pub(super) fn task_of(waker: &Waker, home: &LocalHome) -> Option<TaskId> {
+    // SAFETY: a waker is a reference, so the header is alive for as long as `waker` is borrowed.
+    header_of(waker, home).map(|header| unsafe { header.as_ref().id })
+}
+
+fn header_of(waker: &Waker, home: &LocalHome) -> Option<NonNull<Header>> {
     if !ptr::eq(waker.vtable(), &VTABLE) {
-        return false;
+        return None;
     }
     // SAFETY: of our table, so made by `borrowed` or `clone`; a waker is a reference, so the header is
     // alive for as long as `waker` is borrowed.
-    let head = unsafe { header(waker.data()).as_ref() };
+    let header = unsafe { header(waker.data()) };
     // The state is its owner's thread's. A `LocalHome` is on that thread.
-    Arc::ptr_eq(&head.home, home) && head.has(DONE)
+    // SAFETY: as above.
+    unsafe { Arc::ptr_eq(&header.as_ref().home, home) }.then_some(header)
 }
 
 /// # Safety
