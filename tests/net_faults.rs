@@ -316,17 +316,8 @@ fn written_to_who_is_gone_and_no_signal_comes() {
 fn given_up_while_connecting_and_nothing_is_left() {
     in_good_child("given_up_while_connecting_and_nothing_is_left", || {
         run(async {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.bind(ANY.parse().unwrap()).unwrap();
-            let listener = socket.listen(0).unwrap();
+            let (listener, _queued) = listener_that_answers_nobody().await;
             let to = listener.local_addr().unwrap();
-            // The queue is full when a connect waits for longer than an answer takes.
-            let mut queued = Vec::new();
-            while let Ok(stream) = timeout(Duration::from_millis(50), TcpStream::connect(to)).await
-            {
-                queued.push(stream.unwrap());
-                assert!(queued.len() < 100, "the queue has no end");
-            }
             let before = open_descriptors();
             for _ in 0..20 {
                 let mut connect = Box::pin(TcpStream::connect(to));
@@ -335,6 +326,55 @@ fn given_up_while_connecting_and_nothing_is_left() {
                 drop(connect);
                 assert_eq!(open_descriptors(), before);
             }
+        })
+        .unwrap();
+    });
+}
+
+/// A listener whose queue is full, so that nobody answers who connects, and what keeps it full.
+async fn listener_that_answers_nobody() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(ANY.parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    // It is full when a connect waits for longer than an answer takes.
+    while let Ok(stream) = timeout(Duration::from_millis(50), TcpStream::connect(to)).await {
+        queued.push(stream.unwrap());
+        assert!(queued.len() < 100, "the queue has no end");
+    }
+    (listener, queued)
+}
+
+/// Nobody answers: a time-out ends the connect when it says, with its descriptor, and the addresses behind
+/// that one are not tried. Once the listener goes, who waits is refused, and the next address is.
+#[test]
+fn connecting_to_who_does_not_answer_then_is_gone() {
+    in_good_child("connecting_to_who_does_not_answer_then_is_gone", || {
+        run(async {
+            let (listener, queued) = listener_that_answers_nobody().await;
+            let silent = listener.local_addr().unwrap();
+            let next = TcpListener::bind(ANY).await.unwrap();
+            let addresses = [silent, next.local_addr().unwrap()];
+            let before = open_descriptors();
+            let (limit, began) = (Duration::from_millis(30), Instant::now());
+            let connect = timeout(limit, TcpStream::connect(addresses));
+            assert!(connect.await.is_err());
+            assert!(began.elapsed() >= limit && began.elapsed() < Duration::from_secs(10));
+            assert_eq!(open_descriptors(), before);
+            assert!(next.accept().now_or_never().is_none());
+
+            let mut alone = Box::pin(TcpStream::connect(silent));
+            let mut both = Box::pin(TcpStream::connect(addresses));
+            assert_waits(&mut alone).await;
+            assert_waits(&mut both).await;
+            drop((listener, queued));
+            // Told when the system asks again, after a second.
+            let refused = alone.await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+            assert!(refused.to_string().contains(&silent.to_string()), "{refused}");
+            let stream = both.await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
         })
         .unwrap();
     });

@@ -105,6 +105,37 @@ async fn refused_while_waiting_then_the_socket_goes_on() -> io::Result<()> {
     Ok(())
 }
 
+/// The same, heard of by each of the other calls: once, and the socket goes on.
+#[loop_test(timeout = "30s")]
+async fn refused_then_told_to_whoever_calls_next() -> io::Result<()> {
+    let (left, right) = (UdpSocket::bind(ANY).await?, UdpSocket::bind("127.0.0.6:0").await?);
+    let to = right.local_addr()?;
+    left.connect(to).await?;
+    drop(right);
+    let mut buffer = [0; 64];
+    for call in ["send", "recv", "recv_from", "peek", "take_error"] {
+        left.send(b"anybody?").await?;
+        // On this machine's own network the answer is there by now, and makes the socket readable.
+        left.readable().await?;
+        let refused = match call {
+            "send" => left.send(b"anybody?").await.unwrap_err(),
+            "recv" => left.recv(&mut buffer).await.unwrap_err(),
+            "recv_from" => left.recv_from(&mut buffer).await.unwrap_err(),
+            "peek" => left.peek(&mut buffer).await.unwrap_err(),
+            _ => left.take_error()?.unwrap(),
+        };
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{call}");
+        assert!(left.take_error()?.is_none(), "told once: {call}");
+        assert_waits(&mut pin!(left.recv(&mut buffer))).await;
+    }
+    let right = UdpSocket::bind(to).await?;
+    left.send(b"there?").await?;
+    assert_eq!(right.recv_from(&mut buffer).await?, (6, left.local_addr()?));
+    right.send_to(b"yes", left.local_addr()?).await?;
+    assert_eq!(left.recv(&mut buffer).await?, 3);
+    Ok(())
+}
+
 /// Two tasks, one socket: one sends while the other receives.
 #[loop_test(timeout = "30s")]
 async fn sends_while_it_receives() -> io::Result<()> {

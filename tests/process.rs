@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -212,24 +212,37 @@ fn a_thousand_failures_leave_nothing() {
         let folder = Folder::new("a_thousand_failures_leave_nothing");
         let locked = folder.file("locked", "#!/bin/sh\n", 0o644);
         let garbage = folder.file("garbage", "\u{1}garbage", 0o755);
+        let more_than_fits = "x".repeat(1 << 18);
         let over = Arc::new(AtomicBool::new(false));
         let event_loop = EventLoop::new().unwrap();
         let before = descriptors();
         let other = thread::spawn({
             let (over, path) = (Arc::clone(&over), folder.file("theirs", "theirs", 0o644));
             move || {
+                let identity = fs::metadata(&path).unwrap().ino();
+                let mut open = std::collections::VecDeque::new();
                 while !over.load(Ordering::SeqCst) {
-                    assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+                    open.push_back(fs::File::open(&path).unwrap());
+                    if open.len() > 8 {
+                        // Nobody closed it meanwhile, or put something else in its place.
+                        let mut file = open.pop_front().unwrap();
+                        assert_eq!(file.metadata().unwrap().ino(), identity);
+                        let mut text = String::new();
+                        file.read_to_string(&mut text).unwrap();
+                        assert_eq!(text, "theirs");
+                    }
                 }
             }
         });
-        for _ in 0..250 {
+        for _ in 0..200 {
             for program in [Path::new("no-such-program"), &locked, &garbage] {
                 let mut command = Command::new(program);
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
                 event_loop.run_until_complete(command.output()).unwrap().unwrap_err();
             }
             Command::new("true").current_dir("/no/such/directory").spawn().unwrap_err();
+            let refused = Command::new("true").arg(&more_than_fits).spawn().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ArgumentListTooLong);
         }
         over.store(true, Ordering::SeqCst);
         other.join().unwrap();
