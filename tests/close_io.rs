@@ -13,21 +13,24 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use futures::AsyncReadExt;
-use loopbind::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, start_server};
+use loopbind::net::{
+    TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host, start_server,
+};
 use loopbind::process::{Command, Stdio};
 use loopbind::signal::{SignalKind, signal};
 use loopbind::{
-    Async, EventLoop, LoopError, get_running_loop, loop_thread, run, spawn, task::cancelled,
-    yield_now,
+    Async, EventLoop, LoopError, get_running_loop, loop_thread, run, spawn, spawn_blocking,
+    task::cancelled, yield_now,
 };
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use support::{in_good_child, open_descriptors};
 
 /// What a process has that a loop may have taken.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Holdings {
     descriptors: usize,
     threads: usize,
@@ -233,6 +236,44 @@ fn the_end_of_a_run_gives_it_back() {
         });
         reap(processes.unwrap());
         assert_eq!(holdings(), before);
+    });
+}
+
+/// The same with work on other threads that is not over: names being looked up, and a job that waits. The
+/// closing waits for neither, and what they bring goes nowhere.
+#[test]
+fn closed_while_other_threads_work_for_it() {
+    in_good_child("closed_while_other_threads_work_for_it", || {
+        let before = at_first();
+        for _ in 0..3 {
+            let event_loop = EventLoop::new().unwrap();
+            let (release, wait) = channel::<()>();
+            let (parts, processes) = event_loop
+                .run_until_complete(async {
+                    let busy = be_busy().await?;
+                    let job = spawn_blocking(move || wait.recv().is_err());
+                    spawn(async move { job.await.unwrap() });
+                    for _ in 0..3 {
+                        spawn(lookup_host("localhost:80"));
+                    }
+                    spawn(TcpStream::connect("localhost:9"));
+                    yield_now().await;
+                    io::Result::Ok(busy)
+                })
+                .unwrap()
+                .unwrap();
+            event_loop.close().unwrap();
+            drop((event_loop, parts));
+            // The job has waited all the while.
+            release.send(()).unwrap();
+            reap(processes);
+            // Who looks up a name has files open for a moment; the pool's threads stay for a while.
+            let began = Instant::now();
+            while holdings() != (Holdings { threads: holdings().threads, ..before.clone() }) {
+                assert!(began.elapsed() < Duration::from_secs(20), "{:?}", holdings());
+                std::thread::yield_now();
+            }
+        }
     });
 }
 
