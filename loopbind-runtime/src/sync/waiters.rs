@@ -216,29 +216,33 @@ impl<T> Line<T> {
     }
 
     fn push(&mut self, waker: KeptWaker, what: T) -> Key {
-        let entry = Entry {
+        let at = match self.entries.get_mut(self.vacant as usize) {
+            Some(entry) => {
+                let at = mem::replace(&mut self.vacant, entry.behind);
+                // Field by field: nothing is moved out only to be dropped.
+                (entry.standing, entry.behind) = (Standing::Waiting, NONE);
+                (entry.waker, entry.what) = (Some(waker), Some(what));
+                at
+            }
+            None => self.push_new(waker, what),
+        };
+        self.taken += 1;
+        self.waiting.append(&mut self.entries, Ends { first: at, last: at });
+        Key(at)
+    }
+
+    #[cold]
+    fn push_new(&mut self, waker: KeptWaker, what: T) -> u32 {
+        let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE);
+        let at = at.expect("four thousand million wait for one thing");
+        self.entries.push(Entry {
             standing: Standing::Waiting,
             waker: Some(waker),
             what: Some(what),
             before: NONE,
             behind: NONE,
-        };
-        let at = match self.vacant {
-            NONE => {
-                let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE);
-                let at = at.expect("four thousand million wait for one thing");
-                self.entries.push(entry);
-                at
-            }
-            at => {
-                let place = &mut self.entries[at as usize];
-                self.vacant = mem::replace(place, entry).behind;
-                at
-            }
-        };
-        self.taken += 1;
-        self.waiting.append(&mut self.entries, Ends { first: at, last: at });
-        Key(at)
+        });
+        at
     }
 
     fn remove(&mut self, key: Key) -> Left<T> {
@@ -274,11 +278,7 @@ impl<T> Line<T> {
             told += 1;
         }
         if told > 0 {
-            self.waiting.first = next;
-            match self.entries.get_mut(next as usize) {
-                Some(entry) => entry.before = NONE,
-                None => self.waiting.last = NONE,
-            }
+            self.waiting.begin_at(&mut self.entries, next);
             self.entries[last as usize].behind = NONE;
             self.calling.append(&mut self.entries, Ends { first, last });
         }
@@ -286,11 +286,10 @@ impl<T> Line<T> {
     }
 
     fn next_told(&mut self) -> Option<KeptWaker> {
-        let at = self.calling.first;
-        let entry = self.entries.get_mut(at as usize)?;
+        let entry = self.entries.get_mut(self.calling.first as usize)?;
         entry.standing = Standing::Told;
-        let waker = entry.waker.take();
-        self.calling.unlink(&mut self.entries, at);
+        let (waker, behind) = (entry.waker.take(), entry.behind);
+        self.calling.begin_at(&mut self.entries, behind);
         waker
     }
 }
@@ -303,6 +302,15 @@ impl Ends {
         match entries.get_mut(last as usize) {
             Some(last) => last.behind = more.first,
             None => self.first = more.first,
+        }
+    }
+
+    /// Lets go of all before `first`.
+    fn begin_at<T>(&mut self, entries: &mut [Entry<T>], first: u32) {
+        self.first = first;
+        match entries.get_mut(first as usize) {
+            Some(entry) => entry.before = NONE,
+            None => self.last = NONE,
         }
     }
 
