@@ -108,6 +108,25 @@ fn set_by_the_clone_of_the_waker_nobody_waits() {
     assert_eq!(poll(&mut Box::pin(event.wait()), &waker), Poll::Ready(()));
 }
 
+/// By the time the first is woken it is set: whoever looks then sees it, and does not wait.
+#[test]
+fn set_before_anybody_is_woken() {
+    let (event, trace) = (Rc::new(Event::new()), Trace::new());
+    let looks = scripted({
+        let (event, trace) = (Rc::clone(&event), trace.clone());
+        move |moment| {
+            if moment == Moment::Wake {
+                let goes = poll(&mut Box::pin(event.wait()), Waker::noop()).is_ready();
+                trace.note(format!("woken: set {}, goes {goes}", event.is_set()));
+            }
+        }
+    });
+    let mut wait = Box::pin(event.wait());
+    assert!(poll(&mut wait, &looks).is_pending());
+    event.set();
+    trace.assert(&["woken: set true, goes true"]);
+}
+
 /// Woken, the first drops the second's wait, which was told as well: the third is woken, the second not.
 #[test]
 fn a_wait_dropped_between_being_told_and_woken_is_not_woken() {

@@ -169,6 +169,25 @@ fn used_under_another_executor_then_a_loop_then_by_hand() {
     assert_eq!(*lock.try_lock().unwrap(), 2);
 }
 
+/// LCK-04: the same under tokio, among its local tasks.
+#[test]
+fn asked_for_by_local_tasks_of_tokio_it_is_had_in_the_order_of_asking() {
+    let trace = Trace::new();
+    let lock = Rc::new(Lock::new(trace.clone()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let tasks = tokio::task::LocalSet::new();
+    for name in ["a", "b", "c"] {
+        let lock = Rc::clone(&lock);
+        tasks.spawn_local(async move {
+            let trace = lock.lock().await;
+            tokio::task::yield_now().await;
+            trace.note(name);
+        });
+    }
+    runtime.block_on(tasks);
+    trace.assert(&["a", "b", "c"]);
+}
+
 /// A panic under the lock gives it back: nothing is poisoned, and the next has it.
 #[loop_test(virtual_time)]
 async fn a_panic_under_the_lock_hands_it_to_the_next() {

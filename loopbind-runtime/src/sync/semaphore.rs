@@ -11,7 +11,7 @@ use super::waiters::Waiters;
 ///
 /// Fair: permits go to those in line in the order in which they came, and who wants many is not passed by
 /// those who want few. asyncio's `BoundedSemaphore` guards against giving back twice; here a permit is a
-/// value, which cannot be. SEM-01, SEM-02.
+/// value, which cannot be. There is no closing: who is not to wait any more is cancelled. SEM-01, SEM-02.
 ///
 /// ```
 /// use futures::future::join_all;
