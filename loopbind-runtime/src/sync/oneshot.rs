@@ -1,6 +1,6 @@
 //! One value, from one sender to one receiver.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -31,7 +31,7 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         phase: Cell::new(Phase::Open),
         value: Cell::new(None),
         receiver: WakerSlot::new(),
-        closed: Line::new(),
+        closed: OnceCell::new(),
     });
     (Sender { shared: Rc::clone(&shared) }, Receiver { shared, is_done: false })
 }
@@ -41,8 +41,8 @@ struct Shared<T> {
     /// There while the phase is `Sent`.
     value: Cell<Option<T>>,
     receiver: WakerSlot,
-    /// Who waits for the receiver to lose interest.
-    closed: Line,
+    /// Who waits for the receiver to lose interest: made when somebody does, which is not often.
+    closed: OnceCell<Box<Line>>,
 }
 
 /// `Open` → `Sent` (`send`) → `Over` (received, or the receiver is dropped); `Open` → `Over` (`close`,
@@ -71,7 +71,14 @@ impl<T> Shared<T> {
     fn close(&self) {
         if self.phase.get() == Phase::Open {
             self.phase.set(Phase::Over);
-            self.closed.dismiss();
+            self.dismiss();
+        }
+    }
+
+    #[inline]
+    fn dismiss(&self) {
+        if let Some(closed) = self.closed.get() {
+            closed.dismiss();
         }
     }
 
@@ -137,7 +144,8 @@ impl<T> Sender<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub async fn closed(&self) {
-        self.shared.closed.until(|| self.is_closed()).await;
+        let closed = self.shared.closed.get_or_init(|| Box::new(Line::new()));
+        closed.until(|| self.is_closed()).await;
     }
 
     /// Whether the receiver is gone or has closed the channel.
@@ -271,7 +279,7 @@ impl<T> Drop for Receiver<T> {
         let _value = match self.shared.phase.replace(Phase::Over) {
             Phase::Open => {
                 drop(self.shared.receiver.take());
-                self.shared.closed.dismiss();
+                self.shared.dismiss();
                 None
             }
             Phase::Sent => self.shared.value.take(),
