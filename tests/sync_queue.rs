@@ -113,9 +113,10 @@ fn a_get_that_is_dropped_at_any_point_loses_no_item() {
         }
         let mut next = Polled::waiting(queue.get());
         queue.try_put(1).unwrap();
-        queue.try_put(2).unwrap();
+        assert_eq!(next.is_woken(), polls == 0);
         drop(given_up);
         assert!(next.is_woken());
+        queue.try_put(2).unwrap();
         assert_eq!(next.ready(), Some(1), "in its place in the order");
         assert_eq!(queue.try_get(), Some(2));
     }
@@ -535,6 +536,17 @@ fn wakers_that_panic_lose_nothing() {
     queue.task_done();
     queue.task_done();
     join.ready();
+
+    // One was promised the only item, one waits for another, and one for its place.
+    let queue = Queue::bounded(1);
+    let mut first = Polled::waiting(queue.get());
+    let mut second = Box::pin(queue.get());
+    assert!(poll(&mut second, &explosive()).is_pending());
+    queue.try_put(1).unwrap();
+    let mut put = Polled::waiting(queue.put(2));
+    assert!(panic_of(|| queue.shutdown(false)).contains("woken"));
+    assert!(put.is_woken());
+    assert_eq!((first.ready(), put.ready()), (Some(1), Err(QueueShutDown(2))));
 }
 
 /// Wakers that use their own queue while they are cloned, woken and dropped.
