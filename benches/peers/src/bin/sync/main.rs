@@ -7,6 +7,7 @@
 //! All of them run on a loop of loopbind, so that what a task, a wake and a turn cost is the same for each; where
 //! tasks wait, that is a good part of it.
 
+mod channels;
 mod locks;
 mod row;
 
@@ -25,6 +26,7 @@ fn main() {
     let wanted = arguments.next().unwrap_or_default();
     let event_loop = EventLoop::new().expect("a loop");
     let mut rows = locks::rows();
+    rows.extend(channels::rows());
     rows.retain(|row| row.name.contains(&wanted));
     // The first round warms up and is thrown away.
     for round in 0..=rounds {

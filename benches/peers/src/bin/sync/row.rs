@@ -9,19 +9,27 @@ pub enum Whose {
     Loopbind,
     Tokio,
     AsyncLock,
+    Futures,
     LocalSync,
     Unsync,
 }
 
 impl Whose {
-    pub const ALL: [Whose; 5] =
-        [Whose::Loopbind, Whose::Tokio, Whose::AsyncLock, Whose::LocalSync, Whose::Unsync];
+    pub const ALL: [Whose; 6] = [
+        Whose::Loopbind,
+        Whose::Tokio,
+        Whose::AsyncLock,
+        Whose::Futures,
+        Whose::LocalSync,
+        Whose::Unsync,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Whose::Loopbind => "loopbind",
             Whose::Tokio => "tokio::sync",
             Whose::AsyncLock => "async-lock",
+            Whose::Futures => "futures",
             Whose::LocalSync => "local-sync",
             Whose::Unsync => "unsync",
         }
