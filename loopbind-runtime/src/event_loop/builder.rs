@@ -82,7 +82,7 @@ impl Builder {
     /// a task waits for a descriptor, a signal, blocking work, a child process or a
     /// [`RemoteTask`](crate::RemoteTask) of another loop, while a descriptor is watched by a callback, and
     /// while anybody has a [`LoopHandle`](crate::LoopHandle) of this loop. What cannot be seen is a
-    /// waker that another thread holds, in a channel of its own say: where a task's waker may be in
+    /// waker that another thread holds, in a channel of its own say, or an `AbortHandle`: where one may be in
     /// such hands, the loop waits for half a second of real time before it gives up. A thread that may
     /// take longer than that should keep a `LoopHandle` until it is done.
     ///
