@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -255,4 +256,43 @@ async fn handed_over_to_std_and_back() -> io::Result<()> {
     assert!(listener.take_error()?.is_none());
     listener.accept().await?;
     Ok(())
+}
+
+/// Who connects is named as it named itself: not at all, by a path, by an abstract name.
+#[test]
+fn accepted_and_the_other_side_has_its_name() {
+    let number = std::process::id();
+    let path = std::env::temp_dir().join(format!("loopbind-named-{number}"));
+    let name = |what| {
+        SocketAddr::from_abstract_name(format!("loopbind-{what}-{number}").as_bytes()).unwrap()
+    };
+    let to = name("listener");
+    loopbind::run(async {
+        let listener = UnixListener::bind_addr(&to).unwrap();
+        let from_path = SocketAddr::from_pathname(&path).unwrap();
+        for from in [None, Some(from_path), Some(name("client"))] {
+            let kind = socket2::Type::STREAM;
+            let socket = socket2::Socket::new(socket2::Domain::UNIX, kind, None).unwrap();
+            if let Some(path) = from.as_ref().and_then(SocketAddr::as_pathname) {
+                socket.bind(&socket2::SockAddr::unix(path).unwrap()).unwrap();
+            } else if let Some(name) = from.as_ref().and_then(SocketAddr::as_abstract_name) {
+                let name = [&[0], name].concat();
+                let name = std::ffi::OsStr::from_bytes(&name);
+                socket.bind(&socket2::SockAddr::unix(name).unwrap()).unwrap();
+            }
+            let name = to.as_abstract_name().unwrap();
+            let address = rustix::net::SocketAddrUnix::new_abstract_name(name).unwrap();
+            rustix::net::connect(&socket, &address).unwrap();
+            let (_, peer) = listener.accept().await.unwrap();
+            match from {
+                None => assert!(peer.is_unnamed(), "{peer:?}"),
+                Some(from) => {
+                    assert_eq!(peer.as_pathname(), from.as_pathname());
+                    assert_eq!(peer.as_abstract_name(), from.as_abstract_name());
+                }
+            }
+        }
+    })
+    .unwrap();
+    std::fs::remove_file(&path).unwrap();
 }

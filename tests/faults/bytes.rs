@@ -5,12 +5,14 @@ use std::io::{self, IoSlice};
 use futures::future::try_join;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use loopbind::__private::faults::{Call, FaultPlan};
-use loopbind::net::{TcpListener, TcpStream, UnixStream};
+use loopbind::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use loopbind::process::{Command, Stdio};
 use loopbind::{io as loop_io, run, spawn};
 
 use crate::books::Books;
-use crate::errno::{ECONNRESET, ENOBUFS, ENOMEM, EPIPE, ETIMEDOUT};
+use crate::errno::{
+    EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, ECONNRESET, ENETUNREACH, ENOBUFS, ENOMEM, EPIPE, ETIMEDOUT,
+};
 use crate::support::in_good_child;
 
 /// Bytes in which a lost, a doubled and a misplaced one show.
@@ -217,5 +219,49 @@ fn broken_at_each_call_in_turn() {
                 }
             }
         }
+    });
+}
+
+/// A connection that cannot be begun, for ever: an error that names the address, at once. Also where there
+/// is no local port, which the system says in the words it has for a queue that is full.
+#[test]
+fn not_to_be_connected_and_told_at_once() {
+    in_good_child("bytes::not_to_be_connected_and_told_at_once", || {
+        for errno in [EAGAIN, EADDRNOTAVAIL, ENETUNREACH, ECONNREFUSED, ETIMEDOUT] {
+            let books = Books::open();
+            run(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let to = listener.local_addr().unwrap();
+                let faults = FaultPlan::new().always(Call::Connect, errno).install();
+                let error = TcpStream::connect(to).await.unwrap_err();
+                assert_eq!(
+                    (faults.used(), error.kind()),
+                    (1, io::Error::from_raw_os_error(errno).kind())
+                );
+                assert!(error.to_string().contains(&to.to_string()), "{error}");
+            })
+            .unwrap();
+            books.assert_closed("connect");
+        }
+    });
+}
+
+/// The same of a Unix listener is a queue that is full: the call waits until there is room.
+#[test]
+fn a_full_queue_is_waited_for() {
+    in_good_child("bytes::a_full_queue_is_waited_for", || {
+        let path = std::env::temp_dir().join(format!("loopbind-queue-{}", std::process::id()));
+        run(async {
+            let listener = UnixListener::bind(&path).unwrap();
+            let faults = FaultPlan::new().span(Call::Connect, 1, 5, EAGAIN).install();
+            UnixStream::connect(&path).await.unwrap();
+            assert_eq!((faults.used(), faults.count(Call::Connect)), (5, 6));
+            let (stream, peer) = listener.accept().await.unwrap();
+            let local = stream.local_addr().unwrap();
+            assert!(peer.is_unnamed(), "{peer:?}");
+            assert_eq!(local.as_pathname(), Some(&*path), "{local:?}");
+        })
+        .unwrap();
+        std::fs::remove_file(&path).unwrap();
     });
 }

@@ -37,11 +37,12 @@ const PLACES: [Place; 9] = [
         run(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let to = listener.local_addr()?;
-            let client = std::thread::spawn(move || std::net::TcpStream::connect(to).map(drop));
+            // Begun once the listener waits.
+            let client = spawn(async move { std::net::TcpStream::connect(to).map(drop) });
             let accepted = listener.accept().await.map(drop);
             drop(listener);
-            // Refused where it was slower.
-            let _ = client.join().unwrap();
+            // Refused where the listener is gone.
+            let _ = client.await.unwrap();
             accepted
         })?
     }),
@@ -98,7 +99,12 @@ const PLACES: [Place; 9] = [
     ("child", || {
         run(async {
             let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
-            assert!(child.wait().await?.success());
+            // Closed once somebody waits.
+            let stdin = child.stdin.take();
+            let closing = spawn(async move { drop(stdin) });
+            let ended = child.wait().await;
+            closing.await.unwrap();
+            assert!(ended?.success());
             Ok(())
         })?
     }),
@@ -300,5 +306,26 @@ fn not_to_be_driven_then_driven() {
         drop(faults);
         drive().unwrap();
         books.assert_closed("told");
+    });
+}
+
+/// The same future, driven on after the watcher could not be told of its loop: it is told then.
+#[test]
+fn not_to_be_told_then_told_at_the_next_poll() {
+    in_good_child("watching::not_to_be_told_then_told_at_the_next_poll", || {
+        let event_loop = EventLoop::new().unwrap();
+        let mut driven = event_loop.drive();
+        let plan = FaultPlan::new().nth(Call::Ring, 1, EIO).nth(Call::EpollModify, 1, ENOMEM);
+        let faults = plan.install();
+        assert!(futures::executor::block_on(&mut driven).is_err());
+        assert_eq!(faults.used(), 2);
+        let handle = event_loop.handle();
+        let stopping = std::thread::spawn(move || {
+            // Once the loop is asleep, or before: both are to end it.
+            std::thread::yield_now();
+            handle.stop();
+        });
+        futures::executor::block_on(&mut driven).unwrap();
+        stopping.join().unwrap();
     });
 }

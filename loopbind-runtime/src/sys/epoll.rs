@@ -97,14 +97,12 @@ impl Driver {
             other => other?,
         }
         #[cfg(feature = "faults")]
-        if fault::is_spurious() {
-            events.extend(self.keys.borrow().iter().map(|&key| Event {
-                key,
-                readable: true,
-                writable: true,
-                last: false,
-            }));
-        }
+        events.extend(fault::invented(&self.keys.borrow()).into_iter().map(|key| Event {
+            key,
+            readable: true,
+            writable: true,
+            last: false,
+        }));
         let buffer = self.buffer.borrow();
         for event in buffer.iter() {
             // A copy: the kernel's record may be packed.

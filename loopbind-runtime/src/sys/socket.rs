@@ -7,10 +7,11 @@
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::fault::{self, Call};
@@ -75,10 +76,24 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     Ok((stream, peer))
 }
 
-/// The next connection of a Unix listener, still blocking.
+/// The same of a Unix listener.
 pub(crate) fn accept_unix(listener: &UnixListener) -> io::Result<(UnixStream, UnixAddress)> {
     fault::check(Call::Accept)?;
-    listener.accept()
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (stream, peer) = rustix::net::acceptfrom_with(listener, flags)?;
+    let peer = peer.and_then(|peer| SocketAddrUnix::try_from(peer).ok());
+    Ok((stream.into(), unix_address(peer.as_ref())?))
+}
+
+/// As std has it. Who connects has no name, mostly.
+fn unix_address(address: Option<&SocketAddrUnix>) -> io::Result<UnixAddress> {
+    #[cfg(target_os = "linux")]
+    if let Some(name @ [_, ..]) = address.and_then(SocketAddrUnix::abstract_name) {
+        use std::os::linux::net::SocketAddrExt as _;
+        return UnixAddress::from_abstract_name(name);
+    }
+    let path = address.and_then(SocketAddrUnix::path_bytes).unwrap_or_default();
+    UnixAddress::from_pathname(std::ffi::OsStr::from_bytes(path))
 }
 
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {

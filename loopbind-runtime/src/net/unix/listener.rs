@@ -45,7 +45,7 @@ impl Listen for std::os::unix::net::UnixListener {
 
     fn take(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, peer) = sys::accept_unix(self)?;
-        Ok((UnixStream::from_std(stream)?, peer))
+        Ok((UnixStream::of(Async::nonblocking(stream)), peer))
     }
 }
 

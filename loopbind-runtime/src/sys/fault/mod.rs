@@ -13,7 +13,7 @@ mod plan;
 use std::io;
 
 #[cfg(all(feature = "faults", target_os = "linux", not(feature = "polling")))]
-pub(crate) use plan::is_spurious;
+pub(crate) use plan::invented;
 #[cfg(feature = "faults")]
 pub use plan::{FaultPlan, Faults};
 #[cfg(feature = "faults")]

@@ -65,7 +65,14 @@ const CALLS: usize = Call::Stat as usize + 1;
 enum Effect {
     Fail(i32),
     Shorten(usize),
-    Invent,
+    Invent(Of),
+}
+
+/// Whose events a look invents.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    All,
+    Gone,
 }
 
 #[derive(Debug)]
@@ -197,12 +204,25 @@ impl FaultPlan {
     /// assert!(faults.used() > 0);
     /// ```
     pub fn spurious(self) -> Self {
-        self.rule(Call::EpollWait, 1, u64::MAX, Effect::Invent).rule(
-            Call::EpollPwait2,
-            1,
-            u64::MAX,
-            Effect::Invent,
-        )
+        self.invent(Of::All)
+    }
+
+    /// Each look sees events for what was registered once, and is gone, where another has its place.
+    ///
+    /// ```
+    /// use loopbind::__private::faults::FaultPlan;
+    ///
+    /// let faults = FaultPlan::new().stale().install();
+    /// loopbind::run(loopbind::sleep(std::time::Duration::from_millis(1))).unwrap();
+    /// assert!(faults.used() > 0);
+    /// ```
+    pub fn stale(self) -> Self {
+        self.invent(Of::Gone)
+    }
+
+    fn invent(self, of: Of) -> Self {
+        let looks = [Call::EpollWait, Call::EpollPwait2];
+        looks.into_iter().fold(self, |plan, look| plan.rule(look, 1, u64::MAX, Effect::Invent(of)))
     }
 
     fn begin(self) -> &'static Plan {
@@ -376,18 +396,25 @@ pub(crate) fn limit(call: Call, length: usize) -> io::Result<usize> {
     match effect(call) {
         Some(Effect::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
         Some(Effect::Shorten(bytes)) => Ok(length.min(bytes)),
-        Some(Effect::Invent) | None => Ok(length),
+        Some(Effect::Invent(_)) | None => Ok(length),
     }
 }
 
-/// Whether a look is to see what did not happen.
-#[cfg(all(target_os = "linux", not(feature = "polling")))]
-pub(crate) fn is_spurious() -> bool {
+/// Of the keys that were ever registered, those that a look sees though nothing happened. The upper half
+/// of a key is the generation of the slot in its lower half.
+#[cfg_attr(any(not(target_os = "linux"), feature = "polling"), allow(dead_code))] // Our own driver's.
+pub(crate) fn invented(keys: &std::collections::BTreeSet<u64>) -> Vec<u64> {
     let plan = current::plan().or_else(|| *EVERYWHERE.try_read().ok()?);
-    plan.is_some_and(|plan| {
-        !plan.lifted.load(Ordering::SeqCst)
-            && plan.rules.iter().any(|rule| matches!(rule.effect, Effect::Invent))
-    })
+    let Some(plan) = plan.filter(|plan| !plan.lifted.load(Ordering::SeqCst)) else {
+        return Vec::new();
+    };
+    let is_old = |key: u64| keys.iter().any(|&other| other as u32 == key as u32 && other > key);
+    let invents = |rule: &Rule| matches!(rule.effect, Effect::Invent(_));
+    match plan.rules.iter().find(|rule| invents(rule)).map(|rule| rule.effect) {
+        Some(Effect::Invent(Of::All)) => keys.iter().copied().collect(),
+        Some(Effect::Invent(Of::Gone)) => keys.iter().copied().filter(|&key| is_old(key)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// `work`, under this thread's plan, on whatever thread it runs.
