@@ -24,8 +24,8 @@
 //! [`close`]: Inbox::close
 
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::atomic::{AtomicPtr, Ordering};
 use crate::ready::Node;
 
 const PARKED: *mut Node = ptr::without_provenance_mut(1);

@@ -5,6 +5,7 @@
 //! repository is the map.
 
 // 0: knows no loop.
+mod atomic;
 mod blocking;
 mod clock;
 mod context;

@@ -1,7 +1,8 @@
 //! What runs next: one first-in-first-out list, strung through the entries themselves.
 
-use std::cell::Cell;
 use std::ptr::NonNull;
+
+use crate::atomic::Cell;
 
 /// The links an entry brings along: one for this list, one for the inbox. They are two because a
 /// task that is queued here may be posted by another thread at the same time.

@@ -50,6 +50,7 @@ impl Engine {
             let _ = bell.ring();
             self.kept_bell.replace(Some(bell));
         }
+        self.home.clear_spares();
         local.phase.set(Phase::Closed);
         Ok(())
     }

@@ -141,6 +141,7 @@ impl Engine {
         if !self.home.park() {
             return Ok(false);
         }
+        self.home.trim();
         let began = Instant::now();
         let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
         let deaf = self.home.is_deaf().then_some(DEAF_SLEEP);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -15,8 +16,10 @@ use super::error::TaskError;
 use super::header::{Cold, Header, RemoteRef, TaskRef};
 use super::home::{Home, LocalHome, Phase};
 use super::life;
+use super::memory;
 use super::raw::{Stage, TaskCell};
-use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, Refs, SCHEDULED, State};
+use super::refs::Refs;
+use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;
@@ -41,17 +44,30 @@ pub(crate) struct Root<F> {
     _future: PhantomData<F>,
 }
 
-/// The entry of a main future whose run is over.
+/// The entry of a main future whose run is over, with the reference that was the loop's.
 pub(crate) struct SpareRoot<F> {
-    task: TaskRef,
-    _future: PhantomData<F>,
+    header: NonNull<Header>,
+    _future: PhantomData<(F, *const ())>,
 }
 
 impl<F> SpareRoot<F> {
     /// Whether its run left nothing behind.
     fn is_free(&self) -> bool {
-        let head = self.task.head();
+        // SAFETY: alive by the reference.
+        let head = unsafe { self.header.as_ref() };
         head.refs.is_unique() && head.cold.borrow().is_none()
+    }
+
+    /// Gives the reference away.
+    fn into_header(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).header
+    }
+}
+
+impl<F> Drop for SpareRoot<F> {
+    fn drop(&mut self) {
+        // SAFETY: made on the owner's thread, which it cannot leave; its task is over.
+        unsafe { life::settle_refs(self.header) }
     }
 }
 
@@ -174,8 +190,8 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let header = header::<F>(self, id, Refs::new(2), HANDLE, birth);
-        let mut header = TaskCell::allocate(header, Stage::Future(future));
+        let header = || header::<F>(self, id, Refs::new(2), HANDLE, birth);
+        let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::Future(future));
         // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
             match self.maker() {
@@ -206,10 +222,10 @@ impl LocalHome {
         F::Output: 'static,
     {
         let id = self.local().ids.next();
-        let header = header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
+        let header = || header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
         let stage = Stage::<F>::Outcome(Err(error));
         // SAFETY: new, with one reference, the handle's.
-        Task::new(unsafe { TaskRef::own(TaskCell::allocate(header, stage)) })
+        Task::new(unsafe { TaskRef::own(TaskCell::fill(memory::allocate(), header, stage)) })
     }
 
     /// A callback that is in no queue yet.
@@ -225,7 +241,7 @@ impl LocalHome {
 
     fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
         let id = self.local().ids.next();
-        let header = header::<Call<C>>(self, id, Refs::new(1), state, birth);
+        let header = || header::<Call<C>>(self, id, Refs::new(1), state, birth);
         let stage = if state & DONE == 0 {
             Stage::Future(Call(Some(call)))
         } else {
@@ -233,7 +249,8 @@ impl LocalHome {
             Stage::Empty
         };
         // SAFETY: new, with one reference.
-        let callback = unsafe { TaskRef::own(TaskCell::allocate(header, stage)) };
+        let block = self.local().spares.take();
+        let callback = unsafe { TaskRef::own(TaskCell::fill(block, header, stage)) };
         if state & DONE == 0 && self.maker().is_none_or(|maker| maker.has(CONTEXT)) {
             inherit(callback.head());
         }
@@ -264,15 +281,15 @@ impl LocalHome {
             // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
             // change. Its task is over, and nothing in the stage is pinned.
             Some(spare) => unsafe {
-                let mut header = spare.task.into_header();
+                let mut header = spare.into_header();
                 header.as_mut().renew(id, refs, state, place);
                 *TaskCell::<F>::stage(header) = Stage::Future(main);
                 header
             },
             None => {
                 let birth = Birth { name: None, place };
-                let header = header::<F>(self, id, refs, state, birth);
-                TaskCell::allocate(header, Stage::Future(main))
+                let header = || header::<F>(self, id, refs, state, birth);
+                TaskCell::fill(self.local().spares.take(), header, Stage::Future(main))
             }
         };
         // SAFETY: as good as new, on the owner's thread.
@@ -290,7 +307,7 @@ impl LocalHome {
         // and gives its reference to us if it says so.
         unsafe {
             life::retire_root(root.header, self.local())
-                .then(|| SpareRoot { task: TaskRef::own(root.header), _future: PhantomData })
+                .then(|| SpareRoot { header: root.header, _future: PhantomData })
         }
     }
 
@@ -313,10 +330,10 @@ impl LocalHome {
             let head = header.as_ref();
             head.clear(SCHEDULED);
             if head.has(DONE) {
-                life::release(header);
+                life::settle_refs(header);
             } else if head.has(CALLBACK) {
                 life::retract(header);
-                life::release(header);
+                life::settle_refs(header);
             }
         }
         true
@@ -335,8 +352,8 @@ where
 {
     let refs = Refs::posted(2);
     let id = TaskId::next();
-    let header = header::<F>(home, id, refs, NEW | REMOTE, birth);
-    let header = TaskCell::allocate(header, Stage::Future(future));
+    let header = || header::<F>(home, id, refs, NEW | REMOTE, birth);
+    let header = TaskCell::fill(memory::allocate(), header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
     unsafe {
@@ -359,8 +376,8 @@ where
     let birth = Birth::here();
     let refs = Refs::posted(1);
     let state = NEW | CALLBACK;
-    let header = header::<Call<C>>(home, TaskId::next(), refs, state, birth);
-    let header = TaskCell::allocate(header, Stage::Future(Call(Some(call))));
+    let header = || header::<Call<C>>(home, TaskId::next(), refs, state, birth);
+    let header = TaskCell::fill(memory::allocate(), header, Stage::Future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {
         Home::post(Arc::as_ptr(home), header.cast()).map_err(|_| {

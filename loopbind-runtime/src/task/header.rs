@@ -17,7 +17,8 @@ use super::home::{Home, Local};
 use super::info::{TaskInfo, TaskState};
 use super::life;
 use super::raw::Vtable;
-use super::state::{self, Errand, Refs, State};
+use super::refs::{Errand, Refs};
+use super::state::{self, State};
 use crate::ids::TaskId;
 use crate::ready::Node;
 
@@ -154,7 +155,7 @@ impl TaskRef {
     /// On the owner's thread; `header` is alive.
     pub(super) unsafe fn share(header: NonNull<Header>) -> Self {
         // SAFETY: alive.
-        unsafe { header.as_ref().refs.add() };
+        unsafe { header.as_ref().refs.add_own() };
         TaskRef { header }
     }
 
@@ -254,8 +255,10 @@ impl TaskRef {
         head.set(state::REMOTE);
         if head.has(state::DONE) {
             head.refs.end();
+            head.refs.share();
+        } else {
+            head.refs.add();
         }
-        head.refs.add();
         RemoteRef { header: self.header, id: head.id }
     }
 }
@@ -269,8 +272,8 @@ impl Clone for TaskRef {
 
 impl Drop for TaskRef {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours, and is not used again.
-        unsafe { life::release(self.header) };
+        // SAFETY: the reference is ours, and is not used again; a `TaskRef` is on the owner's thread.
+        unsafe { life::release_own(self.header) };
     }
 }
 

@@ -28,6 +28,7 @@ use super::TaskInfo;
 use super::error::ExceptionContext;
 use super::header::{Header, TaskRef};
 use super::life;
+use super::memory::Spares;
 use super::state::{self, CALLBACK};
 use crate::attention::Attention;
 use crate::clock::Tick;
@@ -100,6 +101,7 @@ pub(crate) struct Local {
     pub(crate) counts: Counts,
     pub(crate) tries: Tries,
     pub(crate) ids: TaskIds,
+    pub(super) spares: Spares,
     keeper: Cell<Option<NonNull<dyn Keeper>>>,
 }
 
@@ -373,6 +375,7 @@ impl LocalHome {
             counts: Counts::default(),
             tries: Tries::default(),
             ids: TaskIds::default(),
+            spares: Spares::default(),
             keeper: Cell::new(None),
         };
         let home = Arc::new(Home {
@@ -464,6 +467,16 @@ impl LocalHome {
 
     pub(crate) fn park(&self) -> bool {
         self.home.inbox.park()
+    }
+
+    /// The loop is about to rest: memory that it has no use for goes back.
+    pub(crate) fn trim(&self) {
+        self.local().spares.trim();
+    }
+
+    /// The loop is closed: all memory that waits for tasks goes back.
+    pub(crate) fn clear_spares(&self) {
+        self.local().spares.clear();
     }
 
     pub(crate) fn unpark(&self) {

@@ -6,10 +6,14 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::error::TaskError;
 use super::header::Header;
+use super::home::Home;
+use super::memory;
+use crate::current;
 use crate::panic::PanicPayload;
 
 #[repr(C)]
@@ -70,19 +74,22 @@ impl<F: Future> TaskCell<F> {
         free: Self::free,
     };
 
+    /// Makes a cell in a block of `memory`'s. The block is had before its contents are made, so that
+    /// they are written in place, and not first elsewhere and then copied.
     #[inline]
-    pub(super) fn allocate(header: Header, stage: Stage<F>) -> NonNull<Header> {
-        let mut cell = Box::<Self>::new_uninit();
-        let place = cell.as_mut_ptr();
-        // In place, and not first elsewhere and then copied here.
-        // SAFETY: the place is valid, and has everything a cell has once both are written. The
-        // pointer is made from the whole cell, so that it may reach the stage later; a box is not
-        // null.
+    pub(super) fn fill(
+        block: NonNull<Self>,
+        header: impl FnOnce() -> Header,
+        stage: Stage<F>,
+    ) -> NonNull<Header> {
+        let place = block.as_ptr();
+        // SAFETY: the block is valid for a cell, and has everything a cell has once both are written.
+        // The pointer is that of the whole block, so that it may reach the stage later.
         unsafe {
-            (&raw mut (*place).header).write(header);
+            (&raw mut (*place).header).write(header());
             (&raw mut (*place).stage).write(UnsafeCell::new(stage));
-            NonNull::new_unchecked(Box::into_raw(cell.assume_init())).cast()
         }
+        block.cast()
     }
 
     pub(super) unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
@@ -169,7 +176,18 @@ impl<F: Future> TaskCell<F> {
     }
 
     unsafe fn free(header: NonNull<Header>) {
-        // SAFETY: the last reference was given up, so the box is ours.
-        drop(unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) });
+        let cell = header.cast::<Self>();
+        // SAFETY: the last reference was given up, so the cell is ours. A home that is at home is the
+        // running loop's, which keeps it.
+        unsafe {
+            let home: *const Home = Arc::as_ptr(&header.as_ref().home);
+            let is_home = current::is_running(home);
+            ptr::drop_in_place(cell.as_ptr());
+            if is_home {
+                (*home).local().spares.give(cell);
+            } else {
+                memory::free(cell);
+            }
+        }
     }
 }

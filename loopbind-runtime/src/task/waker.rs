@@ -12,7 +12,8 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use super::header::Header;
 use super::home::LocalHome;
 use super::life;
-use super::state::{DONE, Errand};
+use super::refs::Errand;
+use super::state::DONE;
 use crate::ids::TaskId;
 
 /// One table, so that `will_wake` knows its own.
@@ -60,8 +61,15 @@ unsafe fn header(data: *const ()) -> NonNull<Header> {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: a waker is a reference, so the header is alive.
-    unsafe { header(data).as_ref().refs.add() };
+    // SAFETY: a waker is a reference, so the header is alive. The running loop is on its owner's
+    // thread.
+    unsafe {
+        let head = header(data).as_ref();
+        match head.home.at_home() {
+            Some(_) => head.refs.add_own(),
+            None => head.refs.add(),
+        }
+    }
     RawWaker::new(data, &VTABLE)
 }
 
@@ -72,7 +80,7 @@ unsafe fn wake(data: *const ()) {
         match header.as_ref().home.at_home() {
             Some(local) => {
                 life::schedule(header, local);
-                life::release(header);
+                life::release_own(header);
             }
             None => life::post_owned(header, Errand::Wake),
         }
@@ -91,6 +99,12 @@ unsafe fn wake_by_ref(data: *const ()) {
 }
 
 unsafe fn release(data: *const ()) {
-    // SAFETY: the waker's reference is given up.
-    unsafe { life::release(header(data)) }
+    // SAFETY: the waker's reference is given up. The running loop is on its owner's thread.
+    unsafe {
+        let header = header(data);
+        match header.as_ref().home.at_home() {
+            Some(_) => life::release_own(header),
+            None => life::release(header),
+        }
+    }
 }
