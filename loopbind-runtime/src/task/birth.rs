@@ -248,8 +248,8 @@ impl LocalHome {
             self.drop_late(call);
             Stage::Empty
         };
-        // SAFETY: new, with one reference.
         let block = self.local().spares.take();
+        // SAFETY: new, with one reference.
         let callback = unsafe { TaskRef::own(TaskCell::fill(block, header, stage)) };
         if state & DONE == 0 && self.maker().is_none_or(|maker| maker.has(CONTEXT)) {
             inherit(callback.head());
