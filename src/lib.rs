@@ -45,7 +45,7 @@
 //! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
 //! | run several that live and end together | [`task::group`], [`task::JoinSet`], [`task::scope`] |
 //! | let a task clean up when it is cancelled | [`task::cancelled`] |
-//! | let tasks wait for each other | [`sync`] |
+//! | let tasks wait for each other, and hand each other values | [`sync`], [`sync::Queue`], [`sync::mpsc`] |
 //! | give a value to all that is started from here | [`task::ContextVar`] |
 //! | wait for time to pass | [`sleep`], [`timeout`], [`time`] |
 //! | post from another thread | [`EventLoop::handle`], [`LoopHandle`], [`main_loop`] |
