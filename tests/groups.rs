@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::join_all;
-use loopbind::task::{ChildFailed, GroupError, TaskGroup};
+use loopbind::task::{ChildFailed, ContextVar, GroupError, TaskGroup};
 use loopbind::time::Elapsed;
 use loopbind::{
     EventLoop, PanicPayload, Task, TaskError, TaskState, sleep, spawn, task, timeout, yield_now,
@@ -923,10 +923,14 @@ fn children_are_cancelled_in_order_of_creation() {
     trace.assert(&["0 dropped", "2 dropped", "3 dropped", "5 dropped", "6 dropped"]);
 }
 
-/// TGR-15: names pass through, and so does the place.
+/// TGR-15: names pass through, and so do the place and the context.
 #[test]
 fn children_have_the_names_and_places_they_were_given() {
+    static DEPTH: ContextVar<u32> = ContextVar::new("depth");
     run(task::group::<(), _>(async |group| {
+        DEPTH.set(7);
+        let inherited = group.spawn(async { Ok(DEPTH.get()) });
+        assert_eq!(inherited.await.unwrap().unwrap(), Some(7));
         let line = line!() + 1;
         let named = group.spawn_named("fetch", ready(Ok(())));
         let plain = group.spawn(ready(Ok(())));
@@ -1137,7 +1141,10 @@ fn destructors_that_panic_are_given_with_the_rest() {
         Ok(Bomb("an unwanted value"))
     }));
     let Err(error) = outcome else { panic!("it failed") };
-    assert_eq!(error.errors, ["failed"]);
+    assert_eq!(
+        (error.errors, messages(&error.panics)),
+        (vec!["failed"], vec!["an unwanted value"])
+    );
 }
 
 /// A waker that panics as the group wakes it is reported, and the children end as ever.

@@ -304,6 +304,10 @@ fn awaited_on_another_loop_is_an_error_not_a_hang() {
     assert!(matches!(outcome, Some(Err(TaskError::ForeignLoop))));
     turn(&home);
     assert!(home.all_tasks().is_empty(), "it left the set, cancelled");
+    home.run_until_complete(async { set.spawn(pending()) }).unwrap();
+    run(set.shutdown());
+    turn(&home);
+    assert!(set.is_empty() && home.all_tasks().is_empty());
 }
 
 // ─── at most so many at once ────────────────────────────────────────────────────────────────────

@@ -1,21 +1,17 @@
 //! A set of tasks whose outcomes are taken as they come.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_core::{FusedStream, Stream};
-use pin_project_lite::pin_project;
 
-use super::gate::{Gate, Pass};
-use super::wake;
+use super::desk::{Desk, Member};
 use crate::error::LoopError;
 use crate::ids::TaskId;
-use crate::panic::discard;
 use crate::task::{AbortHandle, Birth, LocalHome, Task, TaskError};
 
 /// Tasks whose outcomes are taken one by one, in the order in which they end.
@@ -92,15 +88,6 @@ pub struct JoinSet<T> {
     desk: Rc<Desk>,
     /// Those whose outcomes were not taken, in order of creation.
     tasks: BTreeMap<u64, Task<T>>,
-}
-
-/// Where tasks of a set say that they are over.
-#[derive(Default)]
-struct Desk {
-    gate: Gate,
-    born: Cell<u64>,
-    over: RefCell<VecDeque<u64>>,
-    waiter: Cell<Option<Waker>>,
 }
 
 impl<T> JoinSet<T> {
@@ -354,11 +341,15 @@ impl<T> JoinSet<T> {
         self.cancel_all();
         poll_fn(|cx| {
             loop {
-                let Some(number) = std::task::ready!(self.poll_over(cx)) else {
+                if let Some(number) = self.first_over() {
+                    // Unread: a panic in it is reported as the handle drops.
+                    self.tasks.remove(&number);
+                } else if self.tasks.is_empty() {
                     return Poll::Ready(());
-                };
-                // Unread: a panic in it is reported as the handle drops.
-                self.tasks.remove(&number);
+                } else if self.stray().is_none() {
+                    self.desk.watch(cx);
+                    return Poll::Pending;
+                }
             }
         })
         .await;
@@ -371,14 +362,8 @@ impl<T> JoinSet<T> {
         if self.tasks.is_empty() {
             return Poll::Ready(None);
         }
-        let obstacle = self.tasks.first_entry().and_then(|oldest| {
-            let error = oldest.get().obstacle()?;
-            let task = oldest.remove();
-            task.cancel();
-            Some((task.id(), Err(error)))
-        });
-        if obstacle.is_some() {
-            return Poll::Ready(obstacle);
+        if let Some((task, error)) = self.stray() {
+            return Poll::Ready(Some((task.id(), Err(error))));
         }
         self.desk.watch(cx);
         Poll::Pending
@@ -409,15 +394,13 @@ impl<T> JoinSet<T> {
         }
     }
 
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<u64>> {
-        match self.first_over() {
-            Some(number) => Poll::Ready(Some(number)),
-            None if self.tasks.is_empty() => Poll::Ready(None),
-            None => {
-                self.desk.watch(cx);
-                Poll::Pending
-            }
-        }
+    /// The oldest task, where waiting for it here would never end: it leaves the set, cancelled.
+    fn stray(&mut self) -> Option<(Task<T>, TaskError)> {
+        let oldest = self.tasks.first_entry()?;
+        let error = oldest.get().obstacle()?;
+        let task = oldest.remove();
+        task.cancel();
+        Some((task, error))
     }
 }
 
@@ -477,70 +460,17 @@ impl<T: 'static> JoinSet<T> {
     #[track_caller]
     fn start(&mut self, future: impl Future<Output = T> + 'static, birth: Birth) -> AbortHandle {
         let Some(home) = LocalHome::running() else { LoopError::NoRunningLoop.raise() };
-        let number = self.desk.born.get();
-        self.desk.born.set(number + 1);
-        let seat = Seat { desk: Rc::clone(&self.desk), number, pass: Pass::Outside };
-        let task = home.spawn(Member { future, seat }, birth);
+        let (number, seat) = self.desk.seat();
+        let task = home.spawn(Member::new(future, seat), birth);
         let handle = task.abort_handle();
         self.tasks.insert(number, task);
         handle
     }
 }
 
-impl Desk {
-    fn is_over(&self, number: u64) {
-        self.over.borrow_mut().push_back(number);
-        if let Some(waiter) = self.waiter.take() {
-            wake(waiter);
-        }
-    }
-
-    fn watch(&self, cx: &mut Context<'_>) {
-        let known = self.waiter.take();
-        if known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waiter.set(known);
-            return;
-        }
-        self.waiter.set(Some(cx.waker().clone()));
-        discard(known);
-    }
-}
-
-pin_project! {
-    /// A task of a set. Fields drop in this order: the future is gone before the set hears of it.
-    struct Member<F> {
-        #[pin]
-        future: F,
-        seat: Seat,
-    }
-}
-
-struct Seat {
-    desk: Rc<Desk>,
-    number: u64,
-    pass: Pass,
-}
-
-impl<F: Future> Future for Member<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        std::task::ready!(this.seat.desk.gate.poll_enter(&mut this.seat.pass, cx));
-        this.future.poll(cx)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.desk.gate.leave(std::mem::replace(&mut self.pass, Pass::Outside));
-        self.desk.is_over(self.number);
-    }
-}
-
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
-        discard(self.desk.waiter.take());
+        self.desk.forget();
         self.cancel_all();
     }
 }

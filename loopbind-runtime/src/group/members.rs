@@ -12,7 +12,7 @@ use super::error::GroupError;
 use super::gate::{Gate, Pass};
 use super::{report, wake};
 use crate::PanicPayload;
-use crate::panic::discard;
+use crate::panic::{caught, discard};
 use crate::task::{ExceptionContext, TaskError, TaskRef};
 
 pub(super) struct Members<E> {
@@ -179,7 +179,10 @@ impl<E: 'static> Members<E> {
         match value {
             Some(value) if was_open => Ok(value),
             unwanted => {
-                discard(unwanted);
+                if let Err(payload) = caught(move || drop(unwanted)) {
+                    let failure = Failure::Panic(payload);
+                    self.failures.borrow_mut().push(Failed { failure, child: None });
+                }
                 let mut error = GroupError { errors: Vec::new(), panics: Vec::new() };
                 for failed in self.failures.take() {
                     match failed.failure {

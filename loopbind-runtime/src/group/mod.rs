@@ -11,6 +11,7 @@
 
 mod bells;
 mod child;
+mod desk;
 mod error;
 mod gate;
 mod join_set;
