@@ -89,12 +89,12 @@ where
                 inner.step(number)
             };
             if let Err(payload) = step {
-                // The others are gone before anybody hears of it. Of several panics the first goes on.
+                // The others are gone before anybody hears of it: the body here, the children as this
+                // unwinds. Of several panics the first goes on.
                 if let Err(another) = catch_unwind(AssertUnwindSafe(|| body.set(None))) {
                     discard(another);
                 }
                 discard(value.take());
-                inner.end().into_iter().for_each(discard);
                 resume_unwind(payload);
             }
         }
