@@ -1,5 +1,7 @@
 //! Barriers: all wait for each other, or are told that it broke.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

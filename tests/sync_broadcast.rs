@@ -1,5 +1,7 @@
 //! Every item to every receiver, in order; who is slow hears how many it missed.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/polled.rs"]
 mod polled;
 #[path = "support/scripted.rs"]

@@ -1,5 +1,7 @@
 //! Conditions: the lock is given back and had again, and no notification is lost.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

@@ -1,5 +1,7 @@
 //! Events: everybody who waits goes when it is set, in the order of coming.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

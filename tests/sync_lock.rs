@@ -1,5 +1,7 @@
 //! Locks: served in the order of coming, handed from one to the next, never lost.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

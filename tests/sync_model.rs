@@ -1,6 +1,8 @@
 //! Locks, semaphores, events and conditions against models of a few lines: thousands of random steps, after
 //! each of which the same ones have, wait and were woken as the model says, in the same order.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

@@ -1,6 +1,8 @@
 //! Channels of many senders: each item is received once, in order, or handed back; each side hears when the
 //! other is gone.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/polled.rs"]
 mod polled;
 #[path = "support/scripted.rs"]

@@ -1,5 +1,7 @@
 //! Once cells: made once, by whoever comes first and gets it done.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

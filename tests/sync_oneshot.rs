@@ -1,5 +1,7 @@
 //! One value from one sender to one receiver: received once, or handed back, or dropped with its channel.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/polled.rs"]
 mod polled;
 #[path = "support/scripted.rs"]

@@ -1,5 +1,7 @@
 //! Queues: who waits is served in order, nothing is lost or given twice, and the end is heard by all.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/polled.rs"]
 mod polled;
 #[path = "support/scripted.rs"]

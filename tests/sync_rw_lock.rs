@@ -1,5 +1,7 @@
 //! Read-write locks: readers together, writers alone, all in one line.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

@@ -1,5 +1,7 @@
 //! Semaphores: permits in the order of asking, and none is lost or made up.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;

@@ -1,5 +1,7 @@
 //! A value that is watched: the latest is seen, each change wakes, and nobody who looks stands in the way.
 
+#![cfg(feature = "macros")]
+
 #[path = "support/polled.rs"]
 mod polled;
 #[path = "support/scripted.rs"]
