@@ -963,6 +963,17 @@ fn shown_in_asyncios_words() {
         error.details().to_string(),
         "unhandled errors in a TaskGroup (1 sub-exception)\n  error: no tea"
     );
+    let line = line!() + 2;
+    let error = run(task::group::<&str, ()>(async |group| {
+        group.spawn_named::<()>("pot", async { panic!("it broke") });
+        pending().await
+    }))
+    .unwrap_err();
+    let shown = error.details().to_string();
+    let (first, last) = shown.rsplit_once('\n').unwrap();
+    assert_eq!(first, "unhandled errors in a TaskGroup (1 sub-exception)\n  panic: it broke");
+    let place = format!("), finished, spawned at {}:{line}:", file!());
+    assert!(last.starts_with("    in 'pot' (Task-") && last.contains(&place), "{last}");
     let none = GroupError::<String> { errors: Vec::new(), panics: Vec::new() };
     assert_eq!(none.details().to_string(), "the TaskGroup was cancelled");
     assert_eq!(ChildFailed.to_string(), "the task group's child failed");

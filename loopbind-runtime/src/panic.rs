@@ -28,6 +28,8 @@ pub struct PanicPayload {
 
 struct Thrown {
     message: Option<Box<str>>,
+    /// The task it came from, where that is not plain from where the payload is found.
+    origin: Option<Box<str>>,
     // `None` only between `into_inner` and the drop that follows. The lock is never contended: it
     // is what makes an `Any + Send` shareable without a line of `unsafe`.
     payload: Mutex<Option<Box<dyn Any + Send>>>,
@@ -39,7 +41,7 @@ impl PanicPayload {
             Some(text) => Some((*text).into()),
             None => payload.downcast_ref::<String>().map(|text| text.as_str().into()),
         };
-        let thrown = Box::new(Thrown { message, payload: Mutex::new(Some(payload)) });
+        let thrown = Box::new(Thrown { message, origin: None, payload: Mutex::new(Some(payload)) });
         PanicPayload { thrown }
     }
 
@@ -56,6 +58,29 @@ impl PanicPayload {
     /// ```
     pub fn message(&self) -> Option<&str> {
         self.thrown.message.as_deref()
+    }
+
+    pub(crate) fn with_origin(mut self, origin: &dyn fmt::Display) -> Self {
+        self.thrown.origin = Some(origin.to_string().into());
+        self
+    }
+
+    /// The task that panicked, in words: its name, its number and the line that started it. `None` but for
+    /// the children of a task group, whose panics are found with the group.
+    ///
+    /// ```
+    /// use loopbind::{run, task};
+    ///
+    /// let outcome = run(task::group::<(), ()>(async |group| {
+    ///     group.spawn_named::<()>("pot", async { panic!("it broke") });
+    ///     std::future::pending().await
+    /// }))?;
+    /// let panics = outcome.unwrap_err().panics;
+    /// assert!(panics[0].origin().unwrap().starts_with("'pot' (Task-"));
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub fn origin(&self) -> Option<&str> {
+        self.thrown.origin.as_deref()
     }
 
     /// The payload as `std::panic::catch_unwind` gave it.

@@ -49,7 +49,8 @@ impl<E> GroupError<E> {
         self.errors.is_empty() && self.panics.is_empty()
     }
 
-    /// All that happened, for a log: a line for the group, then one for each error and each panic.
+    /// All that happened, for a log: a line for the group, then one for each error and each panic, with the child
+    /// that panicked.
     ///
     /// ```
     /// use loopbind::{run, task};
@@ -62,10 +63,14 @@ impl<E> GroupError<E> {
     ///     group.spawn(async { Err::<(), _>("no tea") });
     ///     std::future::pending().await
     /// }))?;
-    /// assert_eq!(
-    ///     outcome.unwrap_err().details().to_string(),
-    ///     "unhandled errors in a TaskGroup (2 sub-exceptions)\n  error: no tea\n  panic: the pot broke",
-    /// );
+    /// let shown = outcome.unwrap_err().details().to_string();
+    /// let lines: Vec<&str> = shown.lines().collect();
+    /// assert_eq!(lines[..3], [
+    ///     "unhandled errors in a TaskGroup (2 sub-exceptions)",
+    ///     "  error: no tea",
+    ///     "  panic: the pot broke",
+    /// ]);
+    /// assert!(lines[3].starts_with("    in Task-")); // .., finished, spawned at src/main.rs:12:11
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub fn details(&self) -> Details<'_, E> {
@@ -99,6 +104,9 @@ impl<E: fmt::Display> fmt::Display for Details<'_, E> {
         }
         for panic in panics {
             write!(f, "\n  panic: {}", panic.message().unwrap_or("(a payload that is not text)"))?;
+            if let Some(origin) = panic.origin() {
+                write!(f, "\n    in {origin}")?;
+            }
         }
         Ok(())
     }

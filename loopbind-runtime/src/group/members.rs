@@ -187,7 +187,10 @@ impl<E: 'static> Members<E> {
                 for failed in self.failures.take() {
                     match failed.failure {
                         Failure::Error(failure) => error.errors.push(failure),
-                        Failure::Panic(payload) => error.panics.push(payload),
+                        Failure::Panic(payload) => error.panics.push(match failed.child {
+                            Some(child) => payload.with_origin(&child.info()),
+                            None => payload,
+                        }),
                     }
                 }
                 Err(error)
