@@ -44,6 +44,7 @@
 //! | give a thread a loop | [`loop_thread`], [`thread::ThreadBuilder`] |
 //! | start and await tasks | [`spawn`], [`EventLoop::create_task`], [`Task`] |
 //! | run several that live and end together | [`task::group`], [`task::JoinSet`], [`task::scope`] |
+//! | end tasks: cancelling, cleanup, grace, deadlines, shutdown | [`task`](task#cancellation) |
 //! | let a task clean up when it is cancelled | [`task::cancelled`] |
 //! | let tasks wait for each other, and hand each other values | [`sync`], [`sync::Queue`], [`sync::mpsc`] |
 //! | give a value to all that is started from here | [`task::ContextVar`] |
@@ -78,12 +79,12 @@
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 pub use loopbind_runtime::{
-    AbortHandle, AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
-    ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
-    RemoteTask, Runner, StuckTask, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState,
-    TimerHandle, Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop, get_running_loop,
-    main_loop, new_event_loop, run, set_event_loop, sleep, sleep_until, spawn, spawn_blocking,
-    timeout, timeout_at, yield_now,
+    Abandoned, AbortHandle, AbortOnDrop, Async, BlockingInfo, BlockingTask, Bound, Builder, Drive,
+    DriveWith, EventLoop, ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId,
+    Metrics, PanicPayload, RemoteTask, Runner, StuckTask, Task, TaskBuilder, TaskError, TaskId,
+    TaskInfo, TaskState, TimerHandle, Turn, UnhandledPanic, Watch, get_bound_loop, get_event_loop,
+    get_running_loop, main_loop, new_event_loop, run, set_event_loop, sleep, sleep_until, spawn,
+    spawn_blocking, timeout, timeout_at, yield_now,
 };
 #[doc(inline)]
 pub use loopbind_runtime::{io, net, process, signal, sync, thread, time};
@@ -98,6 +99,139 @@ pub use loopbind_runtime::{io, net, process, signal, sync, thread, time};
 /// | [`task::group`] | tasks of the loop | the first ends the group; all are given at its end |
 /// | [`task::JoinSet`] | tasks of the loop | values, one by one, as the tasks end |
 /// | [`task::scope`] | futures that borrow, polled by the scope's own task | values; a panic goes on from the scope |
+///
+/// # Cancellation
+///
+/// **A request, in the task's own turn.** [`Task::cancel`] asks, and returns; nobody's destructor runs inside
+/// it. In its own next turn the task's future is dropped where it stands, and then whoever awaits hears
+/// [`TaskError::Cancelled`]: by then everything of the future is gone. A task that has not begun never begins,
+/// and one that is over is left alone.
+///
+/// ```
+/// # use loopbind::{run, spawn, yield_now};
+/// run(async {
+///     let task = spawn(std::future::pending::<()>());
+///     yield_now().await;
+///     assert!(task.cancel() && !task.is_finished());
+///     assert!(task.await.unwrap_err().is_cancelled());
+/// })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+///
+/// **Cleanup that awaits.** A destructor cannot await. A task that holds a polled [`task::cancelled()`] is told
+/// instead of dropped, and ends by itself, with the value it returns.
+///
+/// ```
+/// # use futures::{FutureExt, select_biased};
+/// # use loopbind::{run, sleep, spawn, task, yield_now};
+/// # use std::time::Duration;
+/// # async fn serve() { std::future::pending().await }
+/// let last_words = run(async {
+///     let task = spawn(async {
+///         select_biased! {
+///             () = task::cancelled().fuse() => {}
+///             () = serve().fuse() => return "served",
+///         }
+///         sleep(Duration::from_millis(1)).await; // say good bye, flush, hang up
+///         "cleaned up"
+///     });
+///     yield_now().await;
+///     task.cancel();
+///     task.await.unwrap()
+/// })?;
+/// assert_eq!(last_words, "cleaned up");
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+///
+/// **Grace, and none.** [`Task::cancel_within`] tells first, and drops what has not ended when the grace is
+/// over, on the loop's clock. [`Task::abort`] drops in the next turn, whoever listens. A second `cancel`
+/// while nobody listens does so, too. An [`AbortHandle`] asks from any thread.
+///
+/// ```
+/// # use loopbind::{EventLoop, spawn, task::cancelled, time, yield_now};
+/// # use std::{future::pending, time::Duration};
+/// # let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// # event_loop.run_until_complete(async {
+/// let stubborn = || spawn(async {
+///     cancelled().await;
+///     pending::<()>().await // a cleanup without end
+/// });
+/// let (patiently, at_once) = (stubborn(), stubborn());
+/// yield_now().await;
+/// let before = time::now();
+/// at_once.abort();
+/// assert!(at_once.await.unwrap_err().is_cancelled());
+/// patiently.cancel_within(Duration::from_secs(5));
+/// assert!(patiently.await.unwrap_err().is_cancelled());
+/// assert_eq!(time::now() - before, Duration::from_secs(5));
+/// # })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+///
+/// **Along awaits.** A [`Task`] that somebody was awaiting, and that is dropped unfinished, takes its task
+/// along, one task per iteration. One that was never awaited detaches. [`Task::join`] waits without that tie,
+/// [`task::shield()`] gives it up, and [`Task::abort_on_drop`] makes it a matter of the handle alone.
+///
+/// ```
+/// # use loopbind::{EventLoop, sleep, spawn, task, timeout, yield_now};
+/// # use std::time::Duration;
+/// # let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// # event_loop.run_until_complete(async {
+/// let second = Duration::from_secs(1);
+/// let (along, shielded) = (spawn(sleep(5 * second)), spawn(sleep(5 * second)));
+/// let (first, second_task) = (along.abort_handle(), shielded.abort_handle());
+/// let waiters = [
+///     spawn(async move { drop(along.await) }),
+///     spawn(async move { drop(task::shield(shielded).await) }),
+/// ];
+/// yield_now().await;
+/// waiters.iter().for_each(|waiter| drop(waiter.cancel()));
+/// sleep(second).await;
+/// assert!(first.is_finished() && !second_task.is_finished());
+///
+/// let mut joined = spawn(sleep(5 * second));
+/// assert!(timeout(second, joined.join()).await.is_err()); // given up, and the task goes on
+/// assert!(joined.await.is_ok());
+/// # })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+///
+/// **Deadlines.** [`timeout`] drops its future when the time is over, before it says
+/// [`Elapsed`](crate::time::Elapsed); of nested ones the one that expired says so. Nothing but the handle
+/// in it ties it to a task, which is asked to end by that and not waited for.
+///
+/// ```
+/// # use loopbind::{EventLoop, time::Elapsed, timeout};
+/// # use std::{future::pending, time::Duration};
+/// # let event_loop = EventLoop::builder().virtual_time(true).build()?;
+/// # event_loop.run_until_complete(async {
+/// let second = Duration::from_secs(1);
+/// let nested = timeout(9 * second, timeout(second, pending::<()>()));
+/// assert_eq!(nested.await, Ok(Err(Elapsed))); // the inner one
+/// # })?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
+///
+/// **Shutdown.** Where [`run`], a [`Runner`], an attribute or a thread of ours ends
+/// its loop, main is dropped first; what was ready by then runs; every task that is left is asked to end, in
+/// order of creation, and so is what they start; the loop runs until they have, and until blocking work is
+/// over; then it is closed, and the former binding is back. All that has a bound,
+/// [`Builder::shutdown_limit`], and what it cuts off is named.
+/// [`EventLoop::close`] alone tells nobody and waits for nothing.
+///
+/// ```
+/// # use loopbind::{Runner, sleep, spawn, task::cancelled, yield_now};
+/// # use std::time::Duration;
+/// let runner = Runner::new()?;
+/// runner.run(async {
+///     spawn(async { cancelled().await; sleep(Duration::from_millis(1)).await });
+///     spawn(async { cancelled().await; sleep(Duration::from_secs(3600)).await });
+///     yield_now().await;
+/// })?;
+/// let abandoned = runner.shutdown_timeout(Duration::from_millis(20))?;
+/// assert_eq!(abandoned.tasks.len(), 1); // by name, and by the line that started it
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 pub mod task {
     #[doc(inline)]
     pub use loopbind_runtime::group::{

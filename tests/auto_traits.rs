@@ -18,10 +18,10 @@ use loopbind::task::{
 use loopbind::thread::{LoopGroup, LoopThread, ThreadBuilder};
 use loopbind::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use loopbind::{
-    AbortHandle, AbortOnDrop, Async, BlockingTask, Bound, Builder, Drive, DriveWith, EventLoop,
-    ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics, PanicPayload,
-    RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState, TimerHandle,
-    Turn, UnhandledPanic, Watch, net, process, signal, sync, task,
+    Abandoned, AbortHandle, AbortOnDrop, Async, BlockingInfo, BlockingTask, Bound, Builder, Drive,
+    DriveWith, EventLoop, ExceptionContext, Handle, Join, LoopError, LoopHandle, LoopId, Metrics,
+    PanicPayload, RemoteTask, Runner, Task, TaskBuilder, TaskError, TaskId, TaskInfo, TaskState,
+    TimerHandle, Turn, UnhandledPanic, Watch, net, process, signal, sync, task,
 };
 
 /// Sendable, not shareable: the inner type of what takes its traits from its type argument.
@@ -167,6 +167,8 @@ rows! {
     GroupError<JustSend>: yes no yes;
     GroupError<u8>: yes yes yes;
     ChildFailed: yes yes yes;
+    Abandoned: yes yes yes;
+    BlockingInfo: yes yes yes;
     sync::TryPut<JustSend>: yes no yes;
     sync::QueueShutDown<JustSend>: yes no yes;
     sync::mpsc::SendError<JustSend>: yes no yes;

@@ -36,8 +36,8 @@ const PINNED: &[&str] = &[
     // Errors and debug mode.
     "EXH-04", "EXH-08", "EXH-10", "DBG-03",
     // The end of a run.
-    "RNR-03", "RNR-06", "RNR-07", "RNR-09", "RNR-10", "RNR-12", "RNR-15", "RNR-16",
-    "RNR-26",
+    "RNR-01", "RNR-03", "RNR-04", "RNR-06", "RNR-07", "RNR-08", "RNR-09", "RNR-10", "RNR-11",
+    "RNR-12", "RNR-14", "RNR-15", "RNR-16", "RNR-18", "RNR-19", "RNR-26", "RNR-31", "RNR-32",
     // Context variables.
     "CTX-01", "CTX-02", "CTX-03", "CTX-04", "CTX-05", "CTX-06", "CTX-08", "CTX-10",
     // Locks, events, conditions, semaphores, barriers.

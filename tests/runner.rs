@@ -308,7 +308,7 @@ impl<F: Future> NowOrNever for F {
     }
 }
 
-/// A task that ignores its cancellation is given five minutes, on a virtual clock as on a real one,
+/// RNR-11: a task that ignores its cancellation is given five minutes, on a virtual clock as on a real one,
 /// and is then dropped with the loop.
 #[test]
 fn a_cleanup_without_end_is_cut_off_after_five_minutes() {

@@ -6,8 +6,9 @@
 //!
 //! A forked child starts a pool of its own: the parent's threads are not in it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::panic::Location;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,31 @@ const MOST_THREADS: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Where the jobs come from that somebody waits for and that are not over, in the order in which they
+/// came.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    places: Mutex<(u64, BTreeMap<u64, &'static Location<'static>>)>,
+}
+
+impl Places {
+    pub(crate) fn add(&self, place: &'static Location<'static>) -> u64 {
+        let (next, places) = &mut *self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        *next += 1;
+        places.insert(*next, place);
+        *next
+    }
+
+    pub(crate) fn remove(&self, number: u64) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
+    }
+
+    pub(crate) fn all(&self) -> Vec<&'static Location<'static>> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.1.values().copied().collect()
+    }
+}
 
 struct Pool {
     state: Mutex<State>,

@@ -41,9 +41,9 @@ pub use binding::Bound;
 pub use engine::{Metrics, UnhandledPanic};
 pub use error::{LoopError, StuckTask};
 pub use event_loop::{
-    BlockingTask, Builder, Drive, DriveWith, EventLoop, Handle, Host, LoopHandle, RemoteTask,
-    Runner, TimerHandle, Turn, get_bound_loop, get_event_loop, get_running_loop, main_loop,
-    new_event_loop, run, set_event_loop, spawn_blocking, thread,
+    Abandoned, BlockingInfo, BlockingTask, Builder, Drive, DriveWith, EventLoop, Handle, Host,
+    LoopHandle, RemoteTask, Runner, TimerHandle, Turn, get_bound_loop, get_event_loop,
+    get_running_loop, main_loop, new_event_loop, run, set_event_loop, spawn_blocking, thread,
 };
 pub use ids::{LoopId, TaskId};
 pub use io::Async;

@@ -57,6 +57,7 @@ pub(crate) struct Engine {
     thrown: RefCell<Vec<PanicPayload>>,
     handler: RefCell<Option<Handler>>,
     slow_limit: Cell<Duration>,
+    pub(crate) shutdown_limit: Duration,
     /// The end of `run` is cancelling what is left.
     shutting_down: Cell<bool>,
     main: Cell<Option<main_future::MainPointer>>,
@@ -146,6 +147,7 @@ impl Engine {
             thrown: RefCell::new(Vec::new()),
             handler: RefCell::new(None),
             slow_limit: Cell::new(settings.slow_callback_duration),
+            shutdown_limit: settings.shutdown_limit,
             shutting_down: Cell::new(false),
             main: Cell::new(None),
             spare_root: Cell::new(None),

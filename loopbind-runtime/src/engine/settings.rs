@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) shuffle: Option<u64>,
     pub(crate) event_interval: usize,
     pub(crate) unhandled: UnhandledPanic,
+    /// How long the end of a run waits for cleanup and for blocking work.
+    pub(crate) shutdown_limit: Duration,
 }
 
 impl Default for Settings {
@@ -47,6 +49,8 @@ impl Default for Settings {
             shuffle: None,
             event_interval: 64,
             unhandled: UnhandledPanic::Report,
+            // asyncio's five minutes.
+            shutdown_limit: Duration::from_secs(300),
         }
     }
 }

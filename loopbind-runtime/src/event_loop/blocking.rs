@@ -1,6 +1,7 @@
 //! Work that blocks, on threads of its own: the pool's.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,8 @@ impl EventLoop {
     ///
     /// The pool is made at the first use, shared by all loops, and grows to 500 threads
     /// (`LOOPBIND_MAX_BLOCKING_THREADS`). Closing a loop does not wait for its work; the end of `run` does,
-    /// for at most five minutes. EXE-01, EXE-09.
+    /// for at most five minutes ([`Builder::shutdown_limit`](crate::Builder::shutdown_limit)), and says
+    /// which lines gave work that is not over then. EXE-01, EXE-09.
     ///
     /// # Panics
     /// With `Event loop is closed` where the loop is closed, and with [`LoopError::Forked`]'s text in a
@@ -150,20 +152,28 @@ fn submit<T: Send + 'static>(
 /// A job that is not over, as its loop counts it.
 pub(crate) struct InFlight {
     home: Arc<Home>,
-    is_write: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    /// By its number among the loop's.
+    Work(u64),
+    Write,
 }
 
 impl InFlight {
+    #[track_caller]
     fn begin(home: &Arc<Home>) -> Self {
         home.blocking_began();
-        InFlight { home: Arc::clone(home), is_write: false }
+        let number = home.jobs.add(Location::caller());
+        InFlight { home: Arc::clone(home), kind: Kind::Work(number) }
     }
 
     /// Of a write whose reader may never read.
     pub(crate) fn write(home: &Arc<Home>) -> Self {
         home.blocking_began();
         home.write_began();
-        InFlight { home: Arc::clone(home), is_write: true }
+        InFlight { home: Arc::clone(home), kind: Kind::Write }
     }
 
     /// The reader has taken something.
@@ -174,8 +184,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.is_write {
-            self.home.write_ended();
+        match self.kind {
+            Kind::Work(number) => self.home.jobs.remove(number),
+            Kind::Write => self.home.write_ended(),
         }
         if self.home.blocking_ended() {
             // Who waits for the last job, or for a virtual clock that may go on now, looks again. A

@@ -186,6 +186,36 @@ impl Builder {
         self
     }
 
+    /// How long the end of a run waits for cleanup, on the loop's clock, and for blocking work, in real
+    /// time; five minutes unless set. What is not over then is dropped, or left to itself, and reported to
+    /// the exception handler: see [`Abandoned`](crate::Abandoned).
+    ///
+    /// For whatever ends its loop by itself: [`run`](crate::run), [`Runner`](crate::Runner), the
+    /// attributes, [`LoopThread`](crate::thread::LoopThread). `EventLoop::close` never waits. For one end
+    /// there is [`Runner::shutdown_timeout`](crate::Runner::shutdown_timeout).
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, Runner, sleep, spawn, task::cancelled, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_secs(5);
+    /// let runner = Runner::with(EventLoop::builder().virtual_time(true).shutdown_limit(limit))?;
+    /// let event_loop = runner.event_loop().clone();
+    /// runner.run(async {
+    ///     spawn(async { cancelled().await; sleep(Duration::from_secs(3600)).await });
+    ///     yield_now().await;
+    /// })?;
+    /// let before = event_loop.time();
+    /// runner.close()?; // standard error names the task that was still cleaning up
+    /// assert_eq!(event_loop.time() - before, limit);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "shutdown_timeout")]
+    pub fn shutdown_limit(mut self, limit: Duration) -> Self {
+        self.settings.shutdown_limit = limit;
+        self
+    }
+
     pub(crate) fn is_named(&self) -> bool {
         self.settings.name.is_some()
     }

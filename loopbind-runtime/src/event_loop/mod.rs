@@ -1,5 +1,6 @@
 //! The public loop: asyncio's vocabulary over one engine.
 
+mod abandoned;
 mod blocking;
 mod builder;
 mod delivery;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
+pub use abandoned::{Abandoned, BlockingInfo};
 pub(crate) use blocking::InFlight;
 pub use blocking::{BlockingTask, spawn_blocking};
 pub use builder::Builder;

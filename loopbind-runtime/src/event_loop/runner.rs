@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::{Builder, EventLoop};
+use super::{Abandoned, Builder, EventLoop};
 use crate::attention::Matter;
 use crate::binding;
 use crate::clock;
@@ -11,9 +11,6 @@ use crate::engine::{Exit, Patience, check_none_runs};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
 use crate::task::{Context, ExceptionContext, report_to_stderr};
-
-/// How long the end of a run waits for cleanup and for blocking work: asyncio's five minutes.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 
 /// How long it waits for a reader of the standard streams who takes nothing.
 const WRITE_LIMIT: Duration = Duration::from_secs(1);
@@ -191,8 +188,9 @@ impl Runner {
 
     /// Cancels what is left, in order of creation, and runs the loop until it is gone, with the
     /// cleanup of tasks that listen to `task::cancelled()`, and with what is started meanwhile;
-    /// waits for blocking work; closes the loop. At most five minutes for all that: what is not over
-    /// by then is dropped with the loop. RNR-06, RNR-10, RNR-12.
+    /// waits for blocking work; closes the loop. At most five minutes for all that
+    /// ([`Builder::shutdown_limit`]): what is not over by then is dropped with the loop, or left to its
+    /// thread, and is reported to the loop's exception handler. RNR-06, RNR-10, RNR-12.
     ///
     /// # Errors
     /// [`LoopError::Forked`] in a forked child.
@@ -216,7 +214,39 @@ impl Runner {
     #[doc(alias = "shutdown_default_executor")]
     pub fn close(self) -> Result<(), LoopError> {
         // Dropped afterwards, closed: the drop finds nothing to do.
-        shut_down(&self.event_loop)
+        close_and_report(&self.event_loop)
+    }
+
+    /// [`close`](Runner::close) with a bound of this end's own, which gives back what had to be abandoned
+    /// instead of reporting it. The limit is on the loop's clock for tasks, and in real time for blocking
+    /// work; at a limit of zero each task still has the turn in which it ends, or is told to.
+    ///
+    /// # Errors
+    /// As [`close`](Runner::close).
+    ///
+    /// # Panics
+    /// As [`close`](Runner::close).
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, Runner, sleep, spawn, spawn_blocking, task::cancelled, yield_now};
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let runner = Runner::new()?;
+    /// let (release, gate) = mpsc::channel::<()>();
+    /// runner.run(async move {
+    ///     spawn(async { cancelled().await; sleep(Duration::from_secs(3600)).await });
+    ///     spawn_blocking(move || gate.recv());
+    ///     yield_now().await;
+    /// })?;
+    /// let abandoned = runner.shutdown_timeout(Duration::from_millis(5))?;
+    /// assert_eq!((abandoned.tasks.len(), abandoned.blocking.len()), (1, 1));
+    /// assert_eq!(abandoned.blocking[0].spawned_at.file(), file!());
+    /// drop(release);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias("shutdown_background", "shutdown_default_executor"))]
+    pub fn shutdown_timeout(self, limit: Duration) -> Result<Abandoned, LoopError> {
+        shut_down(&self.event_loop, limit, |_| {})
     }
 
     /// One run and the end, in this order also when the run panics.
@@ -258,25 +288,42 @@ impl Runner {
 impl Drop for Runner {
     fn drop(&mut self) {
         // Nobody is there to take a panic that nobody awaited, and an error is of no use.
-        if let Err(payload) = caught(|| shut_down(&self.event_loop)) {
+        if let Err(payload) = caught(|| close_and_report(&self.event_loop)) {
             let message = "unhandled exception during a Runner's drop";
             report_to_stderr(&ExceptionContext::panicked(message, payload));
         }
     }
 }
 
-/// The end of a loop's life.
-pub(crate) fn shut_down(event_loop: &EventLoop) -> Result<(), LoopError> {
+/// The end of a loop's life, for those who give nothing back.
+fn close_and_report(event_loop: &EventLoop) -> Result<(), LoopError> {
+    let engine = event_loop.hold();
+    let report = |abandoned: &Abandoned| {
+        // Whoever does not read may be standard error's reader: nothing is written to him.
+        if !abandoned.is_empty() && abandoned.writes == 0 {
+            let message = format!("the event loop ends with work that is not over:\n{abandoned}");
+            engine.call_handler(&ExceptionContext::new(message));
+        }
+    };
+    shut_down(event_loop, engine.shutdown_limit, report).map(|_| ())
+}
+
+/// The end of a loop's life. What has to be abandoned is told to `report` while the loop is still open.
+fn shut_down(
+    event_loop: &EventLoop,
+    limit: Duration,
+    report: impl FnOnce(&Abandoned),
+) -> Result<Abandoned, LoopError> {
     let engine = event_loop.hold();
     engine.home.check_fork()?;
     if event_loop.is_closed() {
-        return Ok(());
+        return Ok(Abandoned::default());
     }
     // In the last destructors of a thread there is nothing to bind to.
     let _bound = binding::push(engine.clone());
     let thrown = match engine.enter() {
         Ok(running) => {
-            let thrown = engine.while_shutting_down(|| wind_down(event_loop));
+            let thrown = engine.while_shutting_down(|| wind_down(event_loop, limit));
             drop(running);
             thrown
         }
@@ -284,21 +331,23 @@ pub(crate) fn shut_down(event_loop: &EventLoop) -> Result<(), LoopError> {
         // left, without cleanup.
         Err(_) => None,
     };
+    let abandoned = Abandoned::left_on(&engine.home);
+    report(&abandoned);
     let closed = event_loop.close();
     match thrown {
         Some(payload) => payload.resume(),
-        None => closed,
+        None => closed.map(|()| abandoned),
     }
 }
 
-/// Turns the loop until no task and no blocking job is left. A panic that wanted to leave a turn
-/// comes out at the end.
-fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
+/// Turns the loop until no task and no blocking job is left, or the limit is over; once at least, so that
+/// everybody is told. A panic that wanted to leave a turn comes out at the end.
+fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
     let engine = event_loop.hold();
     let (began, clock) = (Instant::now(), &engine.alarms.clock);
-    let deadline = clock::after(clock.read(), SHUTDOWN_LIMIT);
+    let deadline = clock::after(clock.read(), limit);
     let mut thrown = None;
-    let born_before = engine.metrics().tasks_spawned;
+    let (first, born_before) = (engine.iteration(), engine.metrics().tasks_spawned);
     // How far the writes were, and since when.
     let mut stuck = (0, began);
     loop {
@@ -312,7 +361,9 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
         if left == 0 && jobs == 0 {
             return thrown;
         }
-        let mut remaining = SHUTDOWN_LIMIT.saturating_sub(began.elapsed());
+        let on_clock = deadline.saturating_sub(clock.last()).max(0).unsigned_abs();
+        let mut remaining =
+            limit.saturating_sub(began.elapsed()).min(Duration::from_nanos(on_clock));
         if stuck.0 != progress {
             stuck = (progress, Instant::now());
         }
@@ -325,13 +376,17 @@ fn wind_down(event_loop: &EventLoop) -> Option<PanicPayload> {
             }
         }
         let born = engine.metrics().tasks_spawned - born_before;
-        let over = remaining.is_zero() || clock.last() >= deadline || engine.is_overdue();
+        let was_told = engine.iteration() > first;
+        let over = (remaining.is_zero() && was_told) || engine.is_overdue();
         if over || born > MOST_BORN {
             return thrown;
         }
         // A stray `stop` does not cut the cleanup short.
         engine.home.local().attention.settle(Matter::Stop);
-        let turned = engine.turn(Patience::UpTo(remaining));
+        let turned = engine.turn(match remaining {
+            Duration::ZERO => Patience::Not,
+            remaining => Patience::UpTo(remaining),
+        });
         match engine.let_escape() {
             Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
             Err(Exit::Thrown(payload)) => tell_of_another(payload),

@@ -31,6 +31,7 @@ use super::life;
 use super::memory::Spares;
 use super::state::{self, CALLBACK};
 use crate::attention::Attention;
+use crate::blocking::Places;
 use crate::clock::Tick;
 use crate::context::Place;
 use crate::current;
@@ -56,6 +57,8 @@ pub(crate) struct Home {
     running: AtomicBool,
     /// Jobs on the blocking pool that are not over.
     blocking: AtomicUsize,
+    /// Where they come from, writes excepted.
+    pub(crate) jobs: Places,
     /// Those of them that write to a reader who may never read.
     writes: AtomicUsize,
     /// How often such a reader has read.
@@ -388,6 +391,7 @@ impl LocalHome {
             deaf: AtomicBool::new(false),
             running: AtomicBool::new(false),
             blocking: AtomicUsize::new(0),
+            jobs: Places::default(),
             writes: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             ties: AtomicUsize::new(0),
