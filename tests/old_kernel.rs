@@ -27,21 +27,19 @@ use support::{in_child_under, in_good_child, open_descriptors, turn};
 
 mod support;
 
-/// From here on this thread, and those that it starts, are on a kernel of 2019.
-fn grow_old() {
-    const MISSING: [libc::c_long; 3] =
-        [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_epoll_pwait2];
+/// From here on the system says `errno` to these calls, on this thread and on those that it starts.
+fn refuse(calls: &[libc::c_long], errno: i32) {
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
     // The number of the call stands at the beginning of what the filter sees.
     let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
-    for (at, &number) in MISSING.iter().enumerate() {
-        let to_refusal = (MISSING.len() - at) as u8;
+    for (at, &number) in calls.iter().enumerate() {
+        let to_refusal = (calls.len() - at) as u8;
         let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         filter.push(step(equal, to_refusal, 0, number as u32));
     }
     filter.push(answer(libc::SECCOMP_RET_ALLOW));
-    filter.push(answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32));
+    filter.push(answer(libc::SECCOMP_RET_ERRNO | errno as u32));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: the system's signatures; `program` is whole, and copied by the call.
     unsafe {
@@ -49,6 +47,12 @@ fn grow_old() {
         let mode = libc::SECCOMP_MODE_FILTER;
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
     }
+}
+
+/// From here on this thread, and those that it starts, are on a kernel of 2019.
+fn grow_old() {
+    let missing = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_epoll_pwait2];
+    refuse(&missing, libc::ENOSYS);
     assert_eq!(pidfd_open(getpid(), PidfdFlags::empty()).unwrap_err(), Errno::NOSYS);
 }
 
@@ -321,15 +325,7 @@ fn closed_with_a_child_then_a_virtual_clock_waits_for_one() {
 #[test]
 fn timers_are_not_early() {
     on_an_old_kernel("timers_are_not_early", || {
-        run(async {
-            for micros in [100, 900, 1000, 1300, 2001] {
-                let (limit, began) = (Duration::from_micros(micros), Instant::now());
-                sleep(limit).await;
-                assert!(began.elapsed() >= limit, "{micros} us");
-                assert!(began.elapsed() < limit + Duration::from_secs(5), "{micros} us");
-            }
-        })
-        .unwrap();
+        keep_time();
         // One that has nothing to wait for but another thread.
         let event_loop = EventLoop::new().unwrap();
         let handle = event_loop.handle();
@@ -339,5 +335,68 @@ fn timers_are_not_early() {
         });
         event_loop.run_forever().unwrap();
         elsewhere.join().unwrap();
+    });
+}
+
+/// Sandboxes that do not know a call may say that it is not permitted, instead of that there is none.
+#[test]
+fn timers_in_an_old_sandbox_are_not_early() {
+    in_good_child("timers_in_an_old_sandbox_are_not_early", || {
+        refuse(&[libc::SYS_epoll_pwait2], libc::EPERM);
+        keep_time();
+    });
+}
+
+fn keep_time() {
+    run(async {
+        for micros in [100, 900, 1000, 1300, 2001] {
+            let (limit, began) = (Duration::from_micros(micros), Instant::now());
+            sleep(limit).await;
+            assert!(began.elapsed() >= limit, "{micros} us");
+            assert!(began.elapsed() < limit + Duration::from_secs(5), "{micros} us");
+        }
+    })
+    .unwrap();
+    let quickest = quickest_sleep();
+    assert!(quickest >= Duration::from_millis(1), "{quickest:?}: no fallback, then");
+}
+
+/// How long `sleep(100 us)` takes when nothing comes between.
+fn quickest_sleep() -> Duration {
+    run(async {
+        let mut quickest = Duration::MAX;
+        for _ in 0..200 {
+            let began = Instant::now();
+            sleep(Duration::from_micros(100)).await;
+            quickest = quickest.min(began.elapsed());
+        }
+        quickest
+    })
+    .unwrap()
+}
+
+/// RUN-36: on a new kernel, fractions of a millisecond, and never early.
+#[test]
+#[cfg(not(feature = "polling"))]
+fn a_tenth_of_a_millisecond_on_a_new_kernel() {
+    let quickest = quickest_sleep();
+    assert!(quickest >= Duration::from_micros(100), "{quickest:?}");
+    assert!(quickest < Duration::from_millis(1), "{quickest:?}");
+}
+
+/// Which call it is: one of them is refused in a way that nobody expects, and the other would not have
+/// told.
+#[test]
+#[cfg(not(feature = "polling"))]
+fn a_fraction_of_a_millisecond_asks_for_the_new_call_and_whole_ones_do_not() {
+    let test = "a_fraction_of_a_millisecond_asks_for_the_new_call_and_whole_ones_do_not";
+    in_good_child(test, || {
+        refuse(&[libc::SYS_epoll_pwait2], libc::EXDEV);
+        let event_loop = EventLoop::new().unwrap();
+        event_loop.turn(Some(Duration::from_millis(1))).unwrap();
+        match event_loop.turn(Some(Duration::from_micros(100))).unwrap_err() {
+            loopbind::LoopError::Io(error) => assert_eq!(error.raw_os_error(), Some(libc::EXDEV)),
+            other => panic!("{other}"),
+        }
     });
 }

@@ -45,7 +45,7 @@ fn errnos(call: Call) -> &'static [i32] {
         Call::EpollModify => &[ENOMEM, ENOSPC, EBADF],
         Call::EpollRemove => &[ENOENT, EBADF, ENOMEM],
         Call::EpollWait => &[EINTR, EINVAL, EBADF],
-        Call::EpollPwait2 => &[EINTR, EINVAL, ENOSYS],
+        Call::EpollPwait2 => &[EINTR, EINVAL, ENOSYS, EPERM],
         Call::Ring => &[EINTR, EIO, EBADF],
         Call::Fcntl => &[EBADF, EPERM],
         Call::Dup => &[EMFILE],

@@ -1,10 +1,10 @@
 //! Linux: where a loop looks at the outside and sleeps, and the bell that wakes it.
 //!
-//! A look is one system call: `epoll_pwait2`, with a time-out in nanoseconds and no timer
-//! descriptor. The bell is an eventfd watched edge-triggered and never read: each ring is a new
+//! A look is one system call, without a timer descriptor: `epoll_pwait2` where its time-out is not in
+//! whole milliseconds, and `epoll_pwait` where it is, or where the kernel has no other. The bell is an eventfd watched edge-triggered and never read: each ring is a new
 //! edge, and a counter of 64 bits does not fill up.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::epoll_pwait2::epoll_pwait2;
 use super::fault::{self, Call};
 use super::{Event, Interest, Seen};
 
@@ -33,6 +34,8 @@ pub(crate) struct Driver {
     /// Shared with whoever it is lent to, and with the bell.
     epoll: Arc<OwnedFd>,
     buffer: RefCell<Vec<epoll::Event>>,
+    /// The kernel has no look with a limit in nanoseconds, or whoever guards it lets nobody have one.
+    coarse: Cell<bool>,
     /// All that were ever added, for tests that invent events.
     #[cfg(feature = "faults")]
     keys: RefCell<std::collections::BTreeSet<u64>>,
@@ -69,6 +72,7 @@ impl Driver {
         let driver = Driver {
             epoll,
             buffer: RefCell::new(Vec::with_capacity(BATCH)),
+            coarse: Cell::new(false),
             #[cfg(feature = "faults")]
             keys: RefCell::default(),
         };
@@ -83,13 +87,7 @@ impl Driver {
         events: &mut Vec<Event>,
     ) -> io::Result<Seen> {
         let timeout = timeout.map(|limit| limit.min(LONGEST_SLEEP));
-        let waited = match self.wait_once(timeout) {
-            // No `epoll_pwait2` in this kernel: whole milliseconds, rounded up, never early.
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOSYS) => {
-                self.wait_once(timeout.map(whole_milliseconds))
-            }
-            other => other,
-        };
+        let waited = self.wait_once(timeout);
         match waited {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Seen::Interrupted);
@@ -115,13 +113,27 @@ impl Driver {
     }
 
     fn wait_once(&self, timeout: Option<Duration>) -> io::Result<()> {
-        let whole = timeout.is_none_or(|limit| whole_milliseconds(limit) == limit);
-        fault::check(if whole { Call::EpollWait } else { Call::EpollPwait2 })?;
-        let timeout = timeout.map(|limit| Timespec {
+        let mut buffer = self.buffer.borrow_mut();
+        if let Some(limit) = timeout.filter(|&limit| limit != whole_milliseconds(limit)) {
+            if !self.coarse.get() {
+                let waited = fault::check(Call::EpollPwait2)
+                    .and_then(|()| Ok(epoll_pwait2(self.epoll.as_fd(), &mut buffer, limit)?));
+                // Old kernels say the one, and old sandboxes the other: it does not exist, for us.
+                let missing = [Some(Errno::NOSYS), Some(Errno::PERM)];
+                match waited {
+                    Err(error) if missing.contains(&Errno::from_io_error(&error)) => {
+                        self.coarse.set(true);
+                    }
+                    waited => return waited,
+                }
+            }
+        }
+        fault::check(Call::EpollWait)?;
+        // Rounded up: never early.
+        let timeout = timeout.map(whole_milliseconds).map(|limit| Timespec {
             tv_sec: limit.as_secs() as i64,
             tv_nsec: limit.subsec_nanos().into(),
         });
-        let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
         epoll::wait(&self.epoll, spare_capacity(&mut buffer), timeout.as_ref())?;
         Ok(())
@@ -263,6 +275,51 @@ mod tests {
         assert!(start.elapsed() >= limit);
         assert_eq!(whole_milliseconds(limit), Duration::from_millis(2));
         assert_eq!(whole_milliseconds(Duration::ZERO), Duration::ZERO);
+    }
+
+    /// How long the quickest of some sleeps took: a loaded machine makes some of them long.
+    fn quickest(driver: &Driver, limit: Duration) -> Duration {
+        let once = || {
+            let start = Instant::now();
+            sleep(driver, Some(limit));
+            start.elapsed()
+        };
+        (0..200).map(|_| once()).min().unwrap()
+    }
+
+    #[test]
+    fn a_tenth_of_a_millisecond_is_no_whole_one() {
+        let (driver, _bell) = Driver::new().unwrap();
+        let limit = Duration::from_micros(100);
+        let took = quickest(&driver, limit);
+        assert!((limit..Duration::from_millis(1)).contains(&took), "{took:?}");
+        assert!(!driver.coarse.get(), "this kernel has the call");
+        driver.coarse.set(true);
+        let took = quickest(&driver, limit);
+        assert!(took >= Duration::from_millis(1), "{took:?}");
+    }
+
+    /// Events come with such a look as with any other, more of them than it has room for.
+    #[test]
+    fn a_precise_look_sees_what_any_other_does() {
+        let (driver, bell) = Driver::new().unwrap();
+        let limit = Some(Duration::from_micros(20_000_100));
+        let pairs: Vec<_> = (1..=BATCH as u64 + 10)
+            .map(|key| {
+                let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+                driver.add(reader.as_fd(), key, Interest::Edges).unwrap();
+                rustix::io::write(&writer, b"x").unwrap();
+                (reader, writer)
+            })
+            .collect();
+        let mut events = Vec::new();
+        assert_eq!(driver.wait(limit, &mut events).unwrap(), Seen::Full);
+        assert_eq!(driver.wait(limit, &mut events).unwrap(), Seen::All);
+        let keys: std::collections::BTreeSet<_> = events.iter().map(|event| event.key).collect();
+        // A new socket may tell of its room to write and of the byte apart.
+        assert_eq!(keys.len(), pairs.len());
+        bell.ring().unwrap();
+        assert!(sleep(&driver, limit).is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod child;
 mod descriptor;
+#[cfg(all(target_os = "linux", not(feature = "polling")))]
+mod epoll_pwait2;
 pub(crate) mod fault;
 mod process;
 mod signal_kind;

@@ -1,4 +1,7 @@
 //! Where there is no epoll, or where it is not wanted: the same room over the `polling` crate.
+//!
+//! Its time-outs are exact where the system has timer descriptors or kqueue, and rounded up to
+//! milliseconds elsewhere: never early.
 
 use std::cell::RefCell;
 use std::io;

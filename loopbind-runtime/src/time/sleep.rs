@@ -13,6 +13,8 @@ use super::alarm::Alarm;
 ///
 /// Made inside a run it counts from then, outside from its first poll. Any duration is fine: zero
 /// suspends for exactly one iteration (CB-24), and what does not fit the clock never ends (CB-10).
+/// Fractions of a millisecond count: what comes on top is what the system takes to wake a thread.
+/// Linux kernels before 5.11 round up to whole milliseconds.
 ///
 /// # Panics
 /// When polled outside of a run, with `no running event loop`.
