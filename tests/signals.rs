@@ -674,6 +674,27 @@ fn a_storm_disturbs_nothing() {
     });
 }
 
+extern "C" fn careless(_signal: c_int) {
+    // SAFETY: this thread's.
+    unsafe { *libc::__errno_location() = libc::ENOTTY };
+}
+
+/// Whoever is interrupted between a call that failed and the look at its error finds that error.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_between_a_call_and_its_error_leaves_the_error() {
+    in_good_child("a_signal_between_a_call_and_its_error_leaves_the_error", || {
+        install(USR1, careless as extern "C" fn(c_int) as usize);
+        let _listening = signal(USR1).unwrap();
+        // SAFETY: not a descriptor; and no preconditions.
+        unsafe {
+            assert_eq!(libc::close(-1), -1);
+            libc::raise(libc::SIGUSR1);
+        }
+        assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EBADF));
+    });
+}
+
 /// No descriptor left for the first listener: the system's error, and the signal is as it was.
 #[test]
 fn without_a_descriptor_listening_is_refused() {

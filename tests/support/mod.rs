@@ -263,6 +263,29 @@ pub(crate) fn take_descriptors_but(left: usize) -> Vec<std::fs::File> {
     taken
 }
 
+/// From here on the system says `errno` to these calls, on this thread and on those that it starts.
+#[cfg(target_os = "linux")]
+pub(crate) fn refuse(calls: &[libc::c_long], errno: i32) {
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
+    // The number of the call stands at the beginning of what the filter sees.
+    let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    for (at, &number) in calls.iter().enumerate() {
+        let to_refusal = (calls.len() - at) as u8;
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        filter.push(step(equal, to_refusal, 0, number as u32));
+    }
+    filter.push(answer(libc::SECCOMP_RET_ALLOW));
+    filter.push(answer(libc::SECCOMP_RET_ERRNO | errno as u32));
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the system's signatures; `program` is whole, and copied by the call.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+    }
+}
+
 /// How many descriptors this process has open.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_descriptors() -> usize {

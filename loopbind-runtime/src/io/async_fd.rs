@@ -26,6 +26,10 @@ use crate::sys::fault::Call;
 ///
 /// Dropping it takes it off its loop, and then drops what is inside.
 ///
+/// It is written by what is inside. Where that is a pipe that nobody reads, and the program has `SIGPIPE`
+/// at its default, the signal ends the program as it would without a loop; Rust programs ignore it from
+/// the start, and hosts in other languages may not.
+///
 /// ```
 /// use futures::{AsyncReadExt, AsyncWriteExt};
 /// use loopbind::{Async, run};

@@ -346,6 +346,9 @@ writer! {
     /// the reader reads: one who takes nothing for a second keeps no program from ending, and what
     /// was not flushed is lost then. An error is told by the next call. What `print!` has printed
     /// before is written before. Outside of runs a write is a [`LoopError::NoRunningLoop`].
+    ///
+    /// Once nobody reads it, a write is `BrokenPipe`; a program that has set `SIGPIPE` to its default
+    /// is ended by it, as by `print!`.
     Stdout, OUT
 }
 

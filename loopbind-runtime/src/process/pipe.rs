@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::io::Async;
+use crate::reactor::Direction;
 use crate::sys;
 
 fn open(end: impl Into<OwnedFd>) -> io::Result<Async<File>> {
@@ -153,6 +154,9 @@ reader! {
 
 /// Writes to a child's standard input. Closing it, or dropping it, is the end of the input.
 ///
+/// A child that reads no more is `BrokenPipe`, also where the program has `SIGPIPE` at its default:
+/// the signal is not raised.
+///
 /// ```
 /// use futures::AsyncWriteExt;
 /// use loopbind::process::{Command, Stdio};
@@ -215,8 +219,13 @@ impl ChildStdin {
         Ok(close(self.pipe.ok_or_else(closed)?)?.into())
     }
 
-    fn pipe(&mut self) -> io::Result<Pin<&mut Async<File>>> {
-        self.pipe.as_mut().map(Pin::new).ok_or_else(closed)
+    fn poll_write_by(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let pipe = self.pipe.as_ref().ok_or_else(closed)?;
+        pipe.poll_io(Direction::Write, cx, |file| write(file.as_fd()))
     }
 }
 
@@ -226,19 +235,19 @@ fn closed() -> io::Error {
 
 impl AsyncWrite for ChildStdin {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.pipe()?.poll_write(cx, buffer)
+        self.poll_write_by(cx, |pipe| sys::write_quietly(pipe, buffer))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.pipe()?.poll_write_vectored(cx, buffers)
+        self.poll_write_by(cx, |pipe| sys::write_vectored_quietly(pipe, buffers))
     }
 
     /// Nothing is kept back.

@@ -6,6 +6,7 @@ mod descriptor;
 mod epoll_pwait2;
 pub(crate) mod fault;
 mod process;
+mod quiet_write;
 mod signal_kind;
 mod signals;
 mod socket;
@@ -28,6 +29,7 @@ pub(crate) use process::{
     CAN_PIN, cores, current_thread, forks, is_main_thread, lock_after_fork, pin_to_core,
     start_thread, watch_forks,
 };
+pub(crate) use quiet_write::{write_quietly, write_vectored_quietly};
 pub use signal_kind::{SignalError, SignalKind};
 pub(crate) use signals::{FinalSignal, Listening};
 pub(crate) use socket::{

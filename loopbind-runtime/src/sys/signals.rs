@@ -119,9 +119,11 @@ fn ringer() -> Option<BorrowedFd<'static>> {
     Some(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// The handler. Nothing here allocates, waits, or touches `errno`: the write is a bare system call.
+/// The handler. Nothing here allocates or waits, and `errno` is as before when it returns, whichever way
+/// rustix makes its calls, and whatever the handlers that are called from here do.
 extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(slot) = SLOTS.get(signal as usize) else { return };
+    let _errno = Errno::keep();
     let heard = slot.listeners.get() > 0;
     if heard {
         // The count first: who is woken looks at it.
@@ -152,6 +154,23 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             let function: extern "C" fn(c_int) = unsafe { std::mem::transmute(function) };
             function(signal);
         }
+    }
+}
+
+/// The error of the call that the handler came after, for who is about to read it.
+struct Errno(c_int);
+
+impl Errno {
+    fn keep() -> Self {
+        // SAFETY: this thread's, and always there.
+        Errno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
     }
 }
 
