@@ -41,12 +41,36 @@ struct Watcher {
 
 #[derive(Debug, Default)]
 struct State {
-    next: u64,
+    ids: Ids,
     entries: HashMap<u64, Entry>,
     deadlines: BTreeMap<(Instant, u64), ()>,
     /// Descriptors for the thread to begin with, and to end with.
     added: Vec<(u64, OwnedFd)>,
     removed: Vec<u64>,
+}
+
+/// Keys for a driver: the lower half is a place, which is used again, and the upper half makes it another.
+#[derive(Debug, Default)]
+struct Ids {
+    given: u32,
+    places: u32,
+    free: Vec<u32>,
+}
+
+impl Ids {
+    fn take(&mut self) -> u64 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            // The bell has zero.
+            self.places += 1;
+            self.places
+        });
+        self.given = self.given.wrapping_add(1);
+        u64::from(self.given) << 32 | u64::from(place)
+    }
+
+    fn give_back(&mut self, id: u64) {
+        self.free.push(id as u32);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +135,7 @@ impl Watcher {
                     if let Some(fd) = watched.remove(&id) {
                         let _ = driver.remove(fd.as_fd());
                     }
+                    state.ids.give_back(id);
                 }
                 for (id, fd) in mem::take(&mut state.added) {
                     match driver.add(fd.as_fd(), id, Interest::Edges) {
@@ -186,9 +211,7 @@ impl Watched {
             let fd = sys::duplicate(fd)?;
             let id = {
                 let mut state = watcher.state();
-                // The bell has zero.
-                state.next += 1;
-                let id = state.next;
+                let id = state.ids.take();
                 state.entries.insert(id, Entry::default());
                 state.added.push((id, fd));
                 id
@@ -269,5 +292,20 @@ impl Drop for Watched {
         if let Some(inherited) = self.place.take_if(|place| place.forks != sys::forks()) {
             mem::forget(inherited);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again_and_its_key_is_another() {
+        let mut ids = Ids::default();
+        let [first, second] = [ids.take(), ids.take()];
+        ids.give_back(first);
+        let third = ids.take();
+        assert_eq!([first, second, third].map(|id| id as u32), [1, 2, 1]);
+        assert!(first != third && first != 0);
     }
 }

@@ -7,6 +7,8 @@ mod epoll_pwait2;
 pub(crate) mod fault;
 mod process;
 mod quiet_write;
+#[cfg(any(test, not(target_os = "linux"), feature = "polling"))]
+mod short_keys;
 mod signal_kind;
 mod signals;
 mod socket;

@@ -14,11 +14,14 @@ use std::time::Duration;
 use polling::{Events, PollMode, Poller};
 
 use super::fault::{self, Call};
+use super::short_keys::ShortKeys;
 use super::{Event, Interest, Seen, forks};
 
 pub(crate) struct Driver {
     poller: Shared,
     buffer: RefCell<Events>,
+    /// `polling` has keys of a machine word, which may be half of one of ours.
+    keys: RefCell<ShortKeys>,
 }
 
 /// Wakes the sleeper, from any thread.
@@ -81,7 +84,8 @@ impl Driver {
         fault::check(Call::EpollCreate)?;
         let poller = Shared::new()?;
         let bell = Bell { poller: poller.clone() };
-        Ok((Driver { poller, buffer: RefCell::new(Events::new()) }, bell))
+        let buffer = RefCell::new(Events::new());
+        Ok((Driver { poller, buffer, keys: RefCell::default() }, bell))
     }
 
     /// Looks, after sleeping until something happens, the bell rings, or `timeout` is over. Waking
@@ -103,12 +107,15 @@ impl Driver {
             }
             other => drop(other?),
         }
-        events.extend(buffer.iter().map(|event| Event {
-            key: event.key as u64,
-            readable: event.readable,
-            writable: event.writable,
-            // Not every system tells: believed of all, it costs a read that finds nothing.
-            last: true,
+        let keys = self.keys.borrow();
+        events.extend(buffer.iter().filter_map(|event| {
+            Some(Event {
+                key: keys.whole(event.key as u32)?,
+                readable: event.readable,
+                writable: event.writable,
+                // Not every system tells: believed of all, it costs a read that finds nothing.
+                last: true,
+            })
         }));
         Ok(if buffer.len() < buffer.capacity().get() { Seen::All } else { Seen::Full })
     }
@@ -120,7 +127,7 @@ impl Driver {
     /// Watches `fd` under `key`, which comes back with its events.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
         fault::check(Call::EpollAdd)?;
-        let (event, mode) = wanted(key, interest);
+        let (event, mode) = wanted(self.keys.borrow_mut().shorten(key)?, interest);
         // SAFETY: whoever registers a descriptor removes it before it is closed: `Reactor` takes it
         // out of its table and off this one at once, and everything that owns a registered
         // descriptor does that first as it drops.
@@ -135,7 +142,7 @@ impl Driver {
         interest: Interest,
     ) -> io::Result<()> {
         fault::check(Call::EpollModify)?;
-        let (event, mode) = wanted(key, interest);
+        let (event, mode) = wanted(self.keys.borrow_mut().shorten(key)?, interest);
         self.poller.modify_with_mode(fd, event, mode)
     }
 
@@ -146,8 +153,8 @@ impl Driver {
     }
 }
 
-fn wanted(key: u64, interest: Interest) -> (polling::Event, PollMode) {
-    let key = key as usize;
+fn wanted(key: u32, interest: Interest) -> (polling::Event, PollMode) {
+    let key = key as usize; // at least as wide
     match interest {
         Interest::Edges => (polling::Event::all(key), PollMode::Edge),
         Interest::Readable => (polling::Event::readable(key), PollMode::Level),
