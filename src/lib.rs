@@ -241,5 +241,16 @@ pub mod task {
     pub use loopbind_runtime::task::*;
 }
 
+// Pages of the documentation, and their programs as tests. Names in them are found from here.
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/coming-from-asyncio.md")]
+pub mod coming_from_asyncio {}
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/coming-from-tokio.md")]
+pub mod coming_from_tokio {}
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/coming-from-trio.md")]
+pub mod coming_from_trio {}
+
 #[doc(hidden)]
 pub use loopbind_runtime::__private;
