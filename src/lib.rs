@@ -57,10 +57,19 @@
 //! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
 //! | test, and explore schedules | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
+//! | see what goes on | [`EventLoop::all_tasks`], [`EventLoop::metrics`], [`Builder::debug`] |
+//! | find what you know by another name | coming from [asyncio], [tokio], [trio or anyio] |
+//!
+//! [asyncio]: coming_from_asyncio
+//! [tokio]: coming_from_tokio
+//! [trio or anyio]: coming_from_trio
 //!
 //! Combinators are the [`futures`](https://docs.rs/futures) crate's: `join_all` for asyncio's `gather`,
 //! `select_all` for `wait`, `FuturesUnordered` for `as_completed`. Its `select!` draws from a random
 //! source of its own; `select_biased!` keeps a program's order the same each time.
+//!
+//! Numbers such as `CAN-02` are rules of asyncio's event loop. The repository's `tests/README.md` lists them, with
+//! the tests that pin each.
 //!
 //! # What it is not for
 //!
@@ -71,7 +80,8 @@
 //!
 //! | feature | | what it brings |
 //! |---|---|---|
-//! | `macros` | default | the attributes |
+//! | `macros` | default | the attributes [`loop_main`], [`loop_thread`], [`loop_test`] |
+//! | `plain-allocation` | | every task allocated by itself, for tools that watch the allocator |
 //! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
 
 #![forbid(unsafe_code)]
@@ -251,6 +261,10 @@ pub mod coming_from_tokio {}
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../docs/coming-from-trio.md")]
 pub mod coming_from_trio {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 #[doc(hidden)]
 pub use loopbind_runtime::__private;
