@@ -220,6 +220,46 @@ fn nothing_of_asyncios_is_left_out() {
     assert!(missing.is_empty(), "not in the first column: {missing:?}");
 }
 
+/// What a search in the documentation finds: names, and aliases.
+fn aliases() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut places = vec![root().join("loopbind-runtime/src"), root().join("loopbind-macros/src")];
+    while let Some(place) = places.pop() {
+        if place.is_dir() {
+            places.extend(fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs::read_to_string(place).unwrap();
+        for after in text.split("#[doc(alias").skip(1) {
+            let attribute = after.split(")]").next().unwrap();
+            found.extend(attribute.split('"').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn who_searches_for_a_name_of_theirs_finds_ours() {
+    let mut finds = names();
+    finds.extend(aliases());
+    let mut missing = BTreeSet::new();
+    for (page, text) in pages() {
+        for row in rows(&text).iter().filter(|row| row[1].contains("[`")) {
+            let theirs = code(row[0]).into_iter().map(|(name, _)| name);
+            // Attributes, macros and arguments are no names that an alias may have.
+            let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':');
+            for name in theirs.filter(|name| name.chars().all(is_name)) {
+                let last = name.rsplit(['.', ':']).next().unwrap();
+                if !finds.iter().any(|found| found.rsplit("::").next() == Some(last)) {
+                    missing.insert(format!("{page}: `{name}` for {}", row[1]));
+                }
+            }
+        }
+    }
+    let missing: Vec<_> = missing.into_iter().collect();
+    assert!(missing.is_empty(), "no alias of:\n{}", missing.join("\n"));
+}
+
 #[test]
 fn every_page_is_in_the_documentation_with_its_programs() {
     let front = fs::read_to_string(root().join("src/lib.rs")).unwrap();

@@ -300,6 +300,7 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// As under `#[loop_main]`; also `seed` together with `seeds`, an empty range of seeds, and a
 /// `timeout` without a unit.
+#[doc(alias("IsolatedAsyncioTestCase", "start_paused"))]
 #[proc_macro_attribute]
 pub fn loop_test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Test, options.into(), item.into()).into()

@@ -32,7 +32,9 @@ mod event_loop;
 // 6: things to await.
 pub mod group;
 pub mod io;
+#[doc(alias("socket", "BaseTransport", "ReadTransport", "WriteTransport", "Transport"))]
 pub mod net;
+#[doc(alias("subprocess", "SubprocessTransport"))]
 pub mod process;
 pub mod signal;
 pub mod time;

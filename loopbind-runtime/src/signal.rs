@@ -46,6 +46,7 @@ pub use crate::sys::{SignalError, SignalKind};
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "open_signal_receiver")]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     let listener = Listener::waiter(Listening::begin(kind)?);
     let mut signal = Signal { listener, place: None };

@@ -29,7 +29,7 @@ use crate::task::{Home, LocalHome, Phase, TaskError, post_callback};
 /// assert_eq!(sum, 55);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "to_thread")]
+#[doc(alias("to_thread", "run_sync", "unblock"))]
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -61,7 +61,7 @@ impl EventLoop {
     /// assert_eq!(event_loop.run_until_complete(work)?.unwrap(), 3_628_800);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "to_thread")]
+    #[doc(alias("to_thread", "spawn_blocking", "unblock"))]
     #[track_caller]
     pub fn run_in_executor<T: Send + 'static>(
         &self,

@@ -96,7 +96,7 @@ impl Builder {
     /// assert!(began.elapsed() < Duration::from_secs(60));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "start_paused")]
+    #[doc(alias("start_paused", "MockClock", "autojump_clock", "pause"))]
     pub fn virtual_time(mut self, enabled: bool) -> Self {
         self.settings.virtual_time = enabled;
         self

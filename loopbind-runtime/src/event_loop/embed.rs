@@ -118,6 +118,7 @@ impl EventLoop {
     /// futures::executor::block_on(event_loop.drive_with(MyHost))?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "start_guest_run")]
     pub fn drive_with<H: Host>(&self, host: H) -> DriveWith<H> {
         DriveWith { event_loop: self.clone(), host }
     }
@@ -147,6 +148,7 @@ impl EventLoop {
     /// futures::executor::block_on(event_loop.drive())?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "start_guest_run")]
     pub fn drive(&self) -> Drive {
         Drive { driven: self.drive_with(Watched::default()) }
     }

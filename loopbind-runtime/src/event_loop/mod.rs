@@ -60,7 +60,15 @@ use crate::task::{Birth, ExceptionContext, Task, TaskBuilder, TaskInfo};
 /// event_loop.close()?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("AbstractEventLoop", "LocalSet"))]
+#[doc(alias(
+    "AbstractEventLoop",
+    "LocalSet",
+    "BaseEventLoop",
+    "SelectorEventLoop",
+    "LocalRuntime",
+    "LocalExecutor",
+    "LocalPool"
+))]
 #[derive(Clone)]
 pub struct EventLoop {
     hold: Hold,
@@ -168,6 +176,7 @@ impl EventLoop {
     /// assert_eq!(get_bound_loop(), before);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "enter")]
     #[track_caller]
     pub fn bind(&self) -> Bound {
         match self.hold.home.check_fork().and_then(|()| binding::push(self.hold.clone())) {
@@ -312,6 +321,7 @@ impl EventLoop {
     /// assert_eq!(ids, [first.id(), second.id()]);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias("dump", "capture_call_graph"))]
     pub fn all_tasks(&self) -> Vec<TaskInfo> {
         self.hold.home.live_tasks().iter().map(|task| task.info()).collect()
     }
@@ -460,6 +470,7 @@ impl EventLoop {
     /// assert_eq!((metrics.turns, metrics.polls, metrics.tasks_alive), (1, 1, 1));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "Instrument")]
     pub fn metrics(&self) -> Metrics {
         self.hold.metrics()
     }

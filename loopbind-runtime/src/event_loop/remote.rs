@@ -37,6 +37,7 @@ use crate::task::{
 /// assert_eq!(worker.join().unwrap().unwrap(), 42);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("BlockingPortal", "TrioToken"))]
 #[derive(Clone)]
 pub struct LoopHandle {
     home: Tie,
@@ -100,6 +101,7 @@ impl LoopHandle {
     /// assert!(matches!(refused, Err(LoopError::Closed)));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias("run_sync", "run_sync_soon"))]
     #[track_caller]
     pub fn call_soon_threadsafe(
         &self,
@@ -274,6 +276,7 @@ impl Hash for LoopHandle {
 /// thread.stop();
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("Future", "JoinHandle"))]
 pub struct RemoteTask<T> {
     receiver: Receiver<Result<T, TaskError>>,
     task: RemoteRef,

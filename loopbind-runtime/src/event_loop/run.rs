@@ -73,7 +73,7 @@ impl EventLoop {
     /// assert_eq!(words.join(" "), "a future may borrow");
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "block_on")]
+    #[doc(alias("block_on", "run_until"))]
     #[track_caller]
     pub fn run_until_complete<F: IntoFuture>(&self, future: F) -> Result<F::Output, LoopError> {
         self.hold().complete(future, Location::caller())
@@ -152,7 +152,7 @@ impl EventLoop {
     /// assert!(task.is_finished());
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "run_once")]
+    #[doc(alias("run_once", "try_tick"))]
     pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, LoopError> {
         let patience = match timeout {
             None => Patience::Forever,

@@ -33,6 +33,7 @@ const MOST_BORN: u64 = 100_000;
 /// assert_eq!(loopbind::run(async { 1 + 1 })?, 2);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "block_on")]
 #[track_caller]
 pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
     check_none_runs()?;
@@ -56,6 +57,7 @@ pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
 /// assert_eq!(first + second, 3);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "Runtime")]
 #[derive(Debug)]
 pub struct Runner {
     event_loop: EventLoop,

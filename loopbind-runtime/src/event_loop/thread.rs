@@ -191,6 +191,7 @@ impl<T> fmt::Debug for LoopThread<T> {
 /// assert_eq!(threads.map(|thread| thread.join().unwrap()), [1, 2]);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "start_blocking_portal")]
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder starts nothing until `spawn`"]
 pub struct ThreadBuilder {

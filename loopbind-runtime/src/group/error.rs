@@ -22,7 +22,7 @@ use crate::PanicPayload;
 /// assert_eq!((errors, panics.len()), (vec!["no tea"], 0));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("ExceptionGroup", "BaseExceptionGroup"))]
+#[doc(alias("ExceptionGroup", "BaseExceptionGroup", "MultiError"))]
 #[derive(Debug, thiserror::Error)]
 #[error("unhandled errors in a TaskGroup")]
 pub struct GroupError<E> {

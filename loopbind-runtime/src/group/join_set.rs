@@ -82,7 +82,7 @@ use crate::task::{AbortHandle, Birth, LocalHome, Task, TaskError};
 /// assert_eq!(event_loop.time() - began, Duration::from_millis(280));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("FuturesUnordered", "as_completed"))]
+#[doc(alias("FuturesUnordered", "as_completed", "TaskTracker", "gather", "wait"))]
 #[must_use = "dropping the set cancels its tasks"]
 pub struct JoinSet<T> {
     desk: Rc<Desk>,
@@ -247,7 +247,7 @@ impl<T> JoinSet<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "join_next")]
+    #[doc(alias("join_next", "FIRST_COMPLETED"))]
     pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
         Some(self.next_with_id().await?.1)
     }
@@ -268,7 +268,7 @@ impl<T> JoinSet<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "join_next_with_id")]
+    #[doc(alias("join_next_with_id", "JoinMap"))]
     pub async fn next_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         poll_fn(|cx| self.poll_taken(cx)).await
     }
@@ -310,6 +310,7 @@ impl<T> JoinSet<T> {
     /// assert_eq!(values, ["quick", "slow"]);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "ALL_COMPLETED")]
     pub async fn join_all(mut self) -> Vec<Result<T, TaskError>> {
         let mut outcomes = Vec::with_capacity(self.len());
         while let Some(outcome) = self.next().await {

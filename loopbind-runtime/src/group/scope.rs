@@ -53,7 +53,7 @@ use crate::task::TaskError;
 /// assert_eq!(lengths, [2, 2, 2, 3]);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("moro", "async_scoped", "nursery"))]
+#[doc(alias("moro", "async_scoped", "nursery", "open_nursery"))]
 pub async fn scope<'env, T, F>(body: impl FnOnce(Scope<'env>) -> F) -> T
 where
     F: Future<Output = T>,

@@ -101,7 +101,14 @@ use crate::task::{Birth, ExceptionContext, LocalHome, Task};
 /// assert_eq!(event_loop.time() - began, Duration::from_secs(4)); // 1, then 2 3, 4 5, 6 7
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("TaskGroup", "nursery", "create_task_group"))]
+#[doc(alias(
+    "TaskGroup",
+    "nursery",
+    "create_task_group",
+    "open_nursery",
+    "TaskTracker",
+    "FIRST_EXCEPTION"
+))]
 pub async fn group<E: 'static, T>(
     body: impl AsyncFnOnce(&TaskGroup<E>) -> Result<T, E>,
 ) -> Result<T, GroupError<E>> {

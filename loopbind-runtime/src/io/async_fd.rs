@@ -46,6 +46,7 @@ use crate::sys::fault::Call;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias("AsyncFd", "connect_read_pipe", "connect_write_pipe"))]
 pub struct Async<T: AsFd> {
     /// `None` only while it is taken apart.
     inner: Option<T>,
@@ -135,6 +136,7 @@ impl<T: AsFd> Async<T> {
     /// })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "wait_readable")]
     pub async fn readable(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_readable(cx)).await
     }
@@ -157,6 +159,7 @@ impl<T: AsFd> Async<T> {
     /// })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "wait_writable")]
     pub async fn writable(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_writable(cx)).await
     }
@@ -224,6 +227,7 @@ impl<T: AsFd> Async<T> {
     /// assert_eq!(length, 4);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias("sock_recv", "sock_recv_into"))]
     pub async fn read_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         poll_fn(|cx| self.poll_io(Direction::Read, cx, &mut op)).await
     }
@@ -248,6 +252,7 @@ impl<T: AsFd> Async<T> {
     /// assert_eq!(length, 4);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "sock_sendall")]
     pub async fn write_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         poll_fn(|cx| self.poll_io(Direction::Write, cx, &mut op)).await
     }

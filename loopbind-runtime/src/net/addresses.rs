@@ -56,6 +56,7 @@ pub(super) enum Target {
 /// assert_eq!(found, ["[::1]:80".parse().unwrap()]);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "getaddrinfo")]
 pub async fn lookup_host(host: impl ToAddrs) -> io::Result<Vec<SocketAddr>> {
     resolve(host).await
 }

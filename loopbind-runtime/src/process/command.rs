@@ -27,6 +27,13 @@ use crate::sys::fault::Call;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias(
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+    "subprocess_exec",
+    "subprocess_shell",
+    "open_process"
+))]
 #[derive(Debug)]
 pub struct Command {
     inner: std::process::Command,
@@ -501,6 +508,7 @@ impl Command {
     /// assert_eq!(output.stdout, b"done\n"); // there was nothing for `cat` to read
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "run_process")]
     pub async fn output(&mut self) -> io::Result<Output> {
         let chosen = self.chosen;
         self.set_unless(chosen, Stdio::null, Stdio::piped);

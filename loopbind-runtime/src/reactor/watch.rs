@@ -34,6 +34,7 @@ use crate::task::LocalHome;
 /// assert_eq!(calls.get(), 2);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias("remove_reader", "remove_writer"))]
 #[must_use = "dropping it removes the watch"]
 pub struct Watch {
     state: Rc<WatchState>,

@@ -41,7 +41,7 @@ use super::waiters::Waiters;
 /// assert_eq!(ledger, ["one begins", "one ends", "two begins", "two ends"]);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "Mutex")]
+#[doc(alias("Mutex", "StrictFIFOLock"))]
 pub struct Lock<T: ?Sized> {
     /// Somebody has it, or was told to come and take it.
     locked: Cell<bool>,

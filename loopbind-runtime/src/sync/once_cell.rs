@@ -28,6 +28,7 @@ use super::waiters::Waiters;
 /// assert_eq!(asked.get(), 1);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "SetOnce")]
 pub struct OnceCell<T> {
     value: cell::OnceCell<T>,
     /// Somebody makes it, or was told to.

@@ -26,6 +26,7 @@ pub use super::closed::Closed;
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("create_future", "started"))]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         phase: Cell::new(Phase::Open),
@@ -114,6 +115,7 @@ impl<T> Sender<T> {
     /// drop(receiver);
     /// assert_eq!(sender.send("late"), Err("late"));
     /// ```
+    #[doc(alias = "set_result")]
     #[inline]
     pub fn send(self, value: T) -> Result<(), T> {
         if self.is_closed() {
@@ -201,6 +203,7 @@ impl<T> fmt::Debug for Sender<T> {
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "Future")]
 #[must_use = "futures do nothing unless awaited, and dropping this one closes its channel"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,

@@ -28,7 +28,7 @@ use super::waiters::Waiters;
 /// assert_eq!(event_loop.time() - began, Duration::from_secs(3));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "BoundedSemaphore")]
+#[doc(alias("BoundedSemaphore", "CapacityLimiter"))]
 pub struct Semaphore {
     /// Those that nobody has, nor was granted.
     free: Cell<usize>,

@@ -62,6 +62,7 @@ impl TaskBuilder {
     /// assert_eq!(context.run(|| USER.get()), Some("grace"));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "get_context")]
     pub fn context(mut self, context: &Context) -> Self {
         self.context = Some(context.clone());
         self

@@ -45,7 +45,7 @@ use super::state::{ABORT, CANCEL, DONE, TOLD};
 /// assert_eq!(last_words, "good bye");
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "CancelledError")]
+#[doc(alias("CancelledError", "CancellationToken"))]
 pub fn cancelled() -> impl Future<Output = ()> {
     Cancelled { registered: None }
 }

@@ -54,7 +54,7 @@ use crate::context::{Key, Value};
 /// const REQUEST: ContextVar<u32> = ContextVar::new("request");
 /// REQUEST.get();
 /// ```
-#[doc(alias("contextvars", "task_local", "LocalKey"))]
+#[doc(alias("contextvars", "task_local", "LocalKey", "RunVar"))]
 pub struct ContextVar<T: 'static> {
     name: &'static str,
     /// Never read. A `static` with a cell in it has an address that is no other's, and a `const` with

@@ -20,7 +20,13 @@ use crate::panic::PanicPayload;
 /// }
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "JoinError")]
+#[doc(alias(
+    "JoinError",
+    "CancelledError",
+    "Cancelled",
+    "InvalidStateError",
+    "get_cancelled_exc_class"
+))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {

@@ -223,6 +223,7 @@ impl<T> Task<T> {
     /// assert_eq!((info.polls, info.state), (1, TaskState::Ready));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias("get_coro", "get_stack", "print_stack"))]
     pub fn info(&self) -> TaskInfo {
         self.task.info()
     }
@@ -241,7 +242,7 @@ impl<T> Task<T> {
     /// assert!(task.try_result().is_none()); // taken
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "result")]
+    #[doc(alias("result", "exception"))]
     pub fn try_result(&mut self) -> Option<Result<T, TaskError>> {
         self.task.head().has(DONE).then(|| self.take()).flatten()
     }

@@ -58,7 +58,7 @@ pub(crate) use waker::is_spent;
 /// run(async { assert_eq!(task::current().unwrap().polls, 1) })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "current_task")]
+#[doc(alias("current_task", "try_id"))]
 pub fn current() -> Option<TaskInfo> {
     Some(LocalHome::running()?.current_task()?.info())
 }

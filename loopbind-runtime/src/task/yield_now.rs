@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 /// assert_eq!(*trace.borrow(), ["before", "other", "after"]);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("checkpoint", "cancel_shielded_checkpoint"))]
 pub fn yield_now() -> impl Future<Output = ()> {
     YieldNow { yielded: false }
 }

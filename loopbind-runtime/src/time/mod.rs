@@ -30,6 +30,7 @@ use crate::task::yield_now;
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "current_time")]
 pub fn now() -> Instant {
     Engine::with_running(Engine::now).unwrap_or_else(Instant::now)
 }
@@ -61,6 +62,7 @@ pub fn now() -> Instant {
 /// })??;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "jump")]
 pub async fn advance(by: Duration) -> Result<(), LoopError> {
     let target = Engine::with_running(|engine| {
         let clock = &engine.alarms.clock;

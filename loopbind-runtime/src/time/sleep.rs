@@ -31,6 +31,7 @@ use super::alarm::Alarm;
 /// assert!(began.elapsed() >= Duration::from_millis(3));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("sleep_forever", "wait_all_tasks_blocked", "Timer"))]
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { alarm: Alarm::after(duration), stage: Stage::New }
 }

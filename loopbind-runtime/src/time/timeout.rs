@@ -55,7 +55,7 @@ use super::alarm::Alarm;
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "wait_for")]
+#[doc(alias("wait_for", "move_on_after", "fail_after"))]
 pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
     Timeout { future: Some(future), alarm: Alarm::after(limit), elapsed: false }
 }
@@ -79,6 +79,7 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
 /// assert_eq!(event_loop.time(), deadline);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("move_on_at", "fail_at"))]
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future: Some(future), alarm: Alarm::at(deadline), elapsed: false }
 }
@@ -103,6 +104,7 @@ pin_project! {
     /// assert_eq!(run(waiting)?, Ok(42));
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[doc(alias = "CancelScope")]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Timeout<F> {
         #[pin]

@@ -48,6 +48,7 @@ use crate::task::LocalHome;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias("create_server", "serve_tcp"))]
 #[track_caller]
 pub fn start_server<F, Fut>(
     addr: impl ToAddrs,
@@ -84,6 +85,7 @@ where
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "create_unix_server")]
 #[track_caller]
 pub fn start_unix_server<F, Fut>(path: impl AsRef<Path>, client_connected: F) -> io::Result<Server>
 where

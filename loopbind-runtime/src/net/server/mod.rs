@@ -48,6 +48,7 @@ use crate::time::timeout;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "AbstractServer")]
 #[must_use = "dropping a server ends its listening"]
 pub struct Server {
     connections: Rc<Connections>,

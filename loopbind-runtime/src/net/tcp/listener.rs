@@ -79,6 +79,7 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "create_tcp_listener")]
     pub async fn bind(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -128,6 +129,7 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "sock_accept")]
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.acceptor.accept().await
     }

@@ -55,6 +55,7 @@ use crate::sys::fault::{self, Call};
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "into_split")]
 #[derive(Debug, Clone)]
 pub struct TcpStream(Duplex<std::net::TcpStream>);
 
@@ -80,6 +81,13 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias(
+        "open_connection",
+        "create_connection",
+        "open_tcp_stream",
+        "connect_tcp",
+        "sock_connect"
+    ))]
     pub async fn connect(addr: impl ToAddrs) -> io::Result<Self> {
         let mut last = None;
         for address in resolve(addr).await? {
@@ -126,6 +134,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "connect_accepted_socket")]
     pub fn from_std(inner: std::net::TcpStream) -> io::Result<Self> {
         Async::new(inner).map(Self::of)
     }

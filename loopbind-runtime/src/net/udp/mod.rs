@@ -37,6 +37,7 @@ use crate::sys::fault::Call;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias("create_datagram_endpoint", "DatagramTransport"))]
 #[derive(Debug)]
 pub struct UdpSocket {
     io: Async<std::net::UdpSocket>,
@@ -129,6 +130,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "sock_sendto")]
     pub async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> io::Result<usize> {
         self.io
             .write_with(|socket| {
@@ -157,6 +159,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias("sock_recvfrom", "sock_recvfrom_into"))]
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io
             .read_with(|socket| {

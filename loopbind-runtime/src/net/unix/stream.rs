@@ -69,6 +69,7 @@ impl UnixStream {
     /// # let _ = std::fs::remove_file(path);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias("open_unix_connection", "create_unix_connection"))]
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let address = address_of(path.as_ref())?;
         drop(path);
@@ -122,6 +123,7 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(()) })??;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias("duplex", "socketpair"))]
     pub fn pair() -> io::Result<(Self, Self)> {
         sys::fault::check(Call::Socket)?;
         let (left, right) = std::os::unix::net::UnixStream::pair()?;

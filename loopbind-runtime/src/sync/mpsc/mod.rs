@@ -27,7 +27,7 @@ pub use sender::{Permit, Sender, WeakSender};
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "unbounded_channel")]
+#[doc(alias("unbounded_channel", "open_memory_channel", "create_memory_object_stream"))]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     channel::new(usize::MAX)
 }
@@ -48,7 +48,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// sender.try_send(2).unwrap();
 /// ```
 #[track_caller]
-#[doc(alias = "channel")]
+#[doc(alias("channel", "open_memory_channel", "create_memory_object_stream"))]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a bounded channel needs a capacity of at least 1");
     channel::new(capacity)

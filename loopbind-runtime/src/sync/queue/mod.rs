@@ -241,7 +241,7 @@ impl<T> Queue<T> {
     /// queue.try_put("tea").unwrap();
     /// assert_eq!(queue.try_get(), Some("tea"));
     /// ```
-    #[doc(alias = "get_nowait")]
+    #[doc(alias("get_nowait", "QueueEmpty"))]
     #[inline]
     pub fn try_get(&self) -> Option<T> {
         if self.has_item() { self.pop() } else { None }
