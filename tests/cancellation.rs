@@ -952,6 +952,37 @@ fn a_second_request_is_told_to_a_second_listener_or_drops() {
     }
 }
 
+/// CAN-04: one who awaits a task that was told before is cancelled: the task is asked if it listens again, and
+/// left alone while it cleans up.
+#[test]
+fn a_request_that_travels_along_spares_a_cleanup_and_reaches_who_listens_again() {
+    for listens_again in [true, false] {
+        let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+        let log = trace.clone();
+        let task = event_loop.create_task(async move {
+            let _probe = log.probe("future");
+            task::cancelled().await;
+            log.note("first");
+            if listens_again {
+                task::cancelled().await;
+                log.note("second");
+            } else {
+                pending::<()>().await;
+            }
+        });
+        turn(&event_loop);
+        task.cancel();
+        turn(&event_loop);
+        trace.assert(&["first"]);
+        let waiting = event_loop.create_task(task);
+        turn(&event_loop);
+        waiting.cancel();
+        turn(&event_loop);
+        turn(&event_loop);
+        trace.assert(if listens_again { &["second", "future dropped"] } else { &[] });
+    }
+}
+
 /// `abort` does not ask who listens, at any time: before the request, after it, during the cleanup.
 #[test]
 fn abort_asks_no_listener_at_any_time() {

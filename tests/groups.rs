@@ -825,6 +825,42 @@ fn destructors_that_spawn_into_their_group_are_refused() {
     trace.assert(&["late child's dropped", "late body's dropped"]);
 }
 
+/// TGR-08: each destructor starts the next: they are dropped one after the other, not one inside the other
+/// until the stack is full, and whoever was refused first comes back.
+#[test]
+fn destructors_that_spawn_without_end_end() {
+    fn again(group: &TaskGroup<()>, count: &Rc<Cell<usize>>) {
+        count.set(count.get() + 1);
+        let (next, counted) = (group.clone(), Rc::clone(count));
+        let guard = on_drop(move || again(&next, &counted));
+        let child = group.spawn(async move {
+            let _guard = guard;
+            pending::<Result<(), ()>>().await
+        });
+        assert!(child.is_finished() || count.get() == 1, "refused, all but the first");
+    }
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    note_reports(&event_loop, &trace);
+    let count = Rc::new(Cell::new(0));
+    let waiting = timeout(
+        SECOND,
+        task::group::<(), ()>(async |group| {
+            again(group, &count);
+            pending().await
+        }),
+    );
+    event_loop
+        .run_until_complete(async {
+            waiting.await.unwrap_err();
+            yield_now().await;
+        })
+        .unwrap();
+    assert!(count.get() > 100_000, "{}", count.get());
+    trace.assert(&[
+        "destructors go on starting children without end; what they start now is leaked",
+    ]);
+}
+
 /// TGR-12: a group needs no task, and no loop until it starts a child; then it says what `spawn` says, as
 /// a panic of the body.
 #[test]
@@ -1156,6 +1192,61 @@ fn destructors_that_panic_are_given_with_the_rest() {
         (error.errors, messages(&error.panics)),
         (vec!["failed"], vec!["an unwanted value"])
     );
+}
+
+/// TGR-19: errors whose destructors panic are reported as the others are, one by one, those of a group
+/// that is given up because its task panics too; and the rest goes as ever.
+#[test]
+fn errors_that_panic_as_they_are_dropped_are_reported() {
+    struct Fuse(&'static str);
+    impl Drop for Fuse {
+        fn drop(&mut self) {
+            panic!("{} goes off", self.0);
+        }
+    }
+    for panics in [false, true] {
+        let (event_loop, trace) = (virtual_loop(), Trace::new());
+        note_reports(&event_loop, &trace);
+        let log = trace.clone();
+        let mut parent = event_loop.create_task(async move {
+            let mut group = pin!(task::group::<Fuse, ()>(async |group| {
+                group.spawn::<()>(async {
+                    yield_now().await;
+                    Err(Fuse("one"))
+                });
+                group.spawn::<()>(async {
+                    task::cancelled().await;
+                    Err(Fuse("two"))
+                });
+                let probe = log.probe("three");
+                group.spawn::<()>(async move {
+                    let _probe = probe;
+                    task::cancelled().await;
+                    pending().await
+                });
+                endless(&log).await
+            }));
+            for _ in 0..6 {
+                assert!(futures::poll!(group.as_mut()).is_pending());
+                yield_now().await;
+            }
+            assert!(!panics, "the parent fails");
+            pending::<()>().await
+        });
+        for _ in 0..7 {
+            turn(&event_loop);
+        }
+        assert_eq!(parent.is_finished(), panics);
+        parent.cancel();
+        turn(&event_loop);
+        turn(&event_loop);
+        let outcome = parent.try_result().unwrap();
+        assert_eq!(outcome.unwrap_err().is_cancelled(), !panics);
+        let untold = "TaskGroup task error was not propagated because the group was dropped";
+        let [one, two] = ["one", "two"].map(|name| format!("{untold}: {name} goes off"));
+        trace.assert(&["body dropped", &one, &two, "three dropped"]);
+        assert!(event_loop.all_tasks().is_empty());
+    }
 }
 
 /// A waker that panics as the group wakes it is reported, and the children end as ever.

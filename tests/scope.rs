@@ -469,6 +469,31 @@ fn destructors_that_spawn_while_the_scope_goes_are_refused() {
     trace.assert(&["late dropped"]);
 }
 
+/// Each destructor starts the next in a scope that is over: they are dropped one after the other, and an end
+/// is made of it.
+#[test]
+fn destructors_that_spawn_without_end_end() {
+    fn again(scope: Scope<'static>, count: Rc<Cell<usize>>) {
+        count.set(count.get() + 1);
+        let child = scope.clone();
+        let guard = on_drop(move || again(scope, count));
+        drop(child.spawn(async move {
+            let _guard = guard;
+            pending::<()>().await
+        }));
+    }
+    let count = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&count);
+    run(async move {
+        let waiting = scope(|s: Scope<'static>| async move {
+            again(s, counted);
+            pending::<()>().await
+        });
+        assert!(timeout(SECOND, waiting).await.is_err());
+    });
+    assert!(count.get() > 100_000, "{}", count.get());
+}
+
 /// The parent's cancellation is heard by a child that listens: it is the parent's task that is polled.
 #[test]
 fn a_child_that_listens_hears_of_its_tasks_end() {

@@ -312,6 +312,63 @@ fn at_a_limit_of_zero_everybody_has_a_turn() {
     assert_eq!(abandoned.tasks.len(), 1);
 }
 
+/// RNR-06: a task that was told before, went on, and listens again is asked as any other, and has not to be
+/// waited for in vain; one that is still cleaning up is left to that, and asked when it listens again. Each is
+/// asked once: one that listens for ever is not told for ever.
+#[test]
+fn told_before_then_listening_again_is_asked_again() {
+    async fn reloads(log: Trace, name: &str, cleanup: Duration) {
+        loop {
+            task::cancelled().await;
+            log.note(format!("{name} told"));
+            sleep(cleanup).await;
+            log.note(format!("{name} reloaded"));
+            task::cancelled().await;
+            log.note(format!("{name} ends"));
+            if name != "stubborn" {
+                return;
+            }
+        }
+    }
+    let (trace, runner) = (Trace::new(), virtual_runner());
+    let (log, event_loop) = (trace.clone(), runner.event_loop().clone());
+    let begin = async {
+        let quick = spawn(reloads(log.clone(), "quick", Duration::ZERO));
+        let slow = spawn(reloads(log.clone(), "slow", SECOND));
+        let stubborn = spawn(reloads(log.clone(), "stubborn", Duration::ZERO));
+        for step in 0..6 {
+            yield_now().await;
+            if step == 0 {
+                for task in [&quick, &slow, &stubborn] {
+                    task.cancel();
+                }
+            }
+        }
+        for task in [quick, slow, stubborn] {
+            task.detach();
+        }
+        log.note("main ends");
+    };
+    runner.run(begin).unwrap();
+    let (asked, turns) = (event_loop.time(), event_loop.metrics().turns);
+    let abandoned = runner.shutdown_timeout(5 * SECOND).unwrap();
+    trace.assert(&[
+        "quick told",
+        "slow told",
+        "stubborn told",
+        "quick reloaded",
+        "stubborn reloaded",
+        "main ends",
+        "quick ends",
+        "stubborn ends",
+        "slow reloaded",
+        "slow ends",
+    ]);
+    assert_eq!(abandoned.tasks.len(), 1, "{abandoned}");
+    assert_eq!(event_loop.time() - asked, 5 * SECOND);
+    assert!(event_loop.metrics().turns - turns < 20);
+}
+
 /// RNR-10, with a bound: work that is not over is left to its thread, and given back by its place; it ends
 /// later, and its outcome is dropped.
 #[test]

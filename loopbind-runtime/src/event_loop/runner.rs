@@ -1,5 +1,6 @@
 //! A loop from its making to its closing: what `run`, `Runner` and the attributes do.
 
+use std::collections::HashSet;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -352,11 +353,15 @@ fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
     let (first, born_before) = (engine.iteration(), engine.metrics().tasks_spawned);
     // How far the writes were, and since when.
     let mut stuck = (0, began);
+    // Each is asked once: one that listens for ever must not keep the loop from resting.
+    let mut asked = HashSet::new();
     loop {
         let mut left = 0;
         for task in engine.home.live_tasks() {
             left += 1;
-            task.cancel_once();
+            if !asked.contains(&task.id()) && task.cancel_once() {
+                asked.insert(task.id());
+            }
         }
         // In this order: a write counts as a job a little longer.
         let (jobs, (writes, progress)) = (engine.home.blocking_jobs(), engine.home.writes());

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::error::GroupError;
 use super::gate::{Gate, Pass};
+use super::refused::Refused;
 use super::{report, wake};
 use crate::PanicPayload;
 use crate::panic::{caught, discard};
@@ -20,6 +21,7 @@ pub(super) struct Members<E> {
     /// The body is over, or was dropped: the last child ends the group.
     is_leaving: Cell<bool>,
     pub(super) gate: Gate,
+    pub(super) refused: Refused<'static>,
     /// How many children there ever were.
     born: Cell<u64>,
     alive: Cell<usize>,
@@ -73,6 +75,7 @@ impl<E: 'static> Members<E> {
             phase: Cell::new(Phase::Open),
             is_leaving: Cell::new(false),
             gate: Gate::default(),
+            refused: Refused::default(),
             born: Cell::new(0),
             alive: Cell::new(0),
             children: RefCell::default(),
@@ -219,7 +222,11 @@ impl<E: 'static> Failed<E> {
             Failure::Panic(payload) => {
                 ExceptionContext::panicked("Task exception was never retrieved", payload)
             }
-            Failure::Error(error) => context_of(error),
+            // The user's: what it says of itself, and its destructor.
+            Failure::Error(error) => match caught(|| context_of(error)) {
+                Ok(context) => context,
+                Err(payload) => ExceptionContext::panicked(UNTOLD, payload),
+            },
         };
         match self.child {
             Some(child) => child.report(context),
@@ -228,13 +235,14 @@ impl<E: 'static> Failed<E> {
     }
 }
 
+const UNTOLD: &str = "TaskGroup task error was not propagated because the group was dropped";
+
 /// Nothing is known of an error's type here; of the usual ones, what they say is told.
 fn context_of<E: 'static>(error: E) -> ExceptionContext {
-    const MESSAGE: &str = "TaskGroup task error was not propagated because the group was dropped";
     let mut error = Some(error);
     let error: &mut dyn Any = &mut error;
     if let Some(error) = error.downcast_mut::<Option<io::Error>>().and_then(Option::take) {
-        return ExceptionContext::failed(MESSAGE, error);
+        return ExceptionContext::failed(UNTOLD, error);
     }
     let said = if let Some(Some(text)) = error.downcast_ref::<Option<String>>() {
         Some(text.clone())
@@ -248,8 +256,8 @@ fn context_of<E: 'static>(error: E) -> ExceptionContext {
         None
     };
     match said {
-        Some(text) => ExceptionContext::new(format!("{MESSAGE}: {text}")),
-        None => ExceptionContext::new(MESSAGE),
+        Some(text) => ExceptionContext::new(format!("{UNTOLD}: {text}")),
+        None => ExceptionContext::new(UNTOLD),
     }
 }
 

@@ -16,6 +16,7 @@ mod error;
 mod gate;
 mod join_set;
 mod members;
+mod refused;
 mod scope;
 mod scoped;
 mod task_group;

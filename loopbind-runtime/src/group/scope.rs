@@ -13,6 +13,7 @@ use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll, Waker};
 
 use super::bells::{Bell, Bells};
+use super::refused::Refused;
 use super::scoped::{Given, Scoped};
 use crate::panic::discard;
 use crate::task::TaskError;
@@ -64,6 +65,7 @@ where
         children: RefCell::default(),
         born: Cell::new(BODY + 1),
         is_over: Cell::new(false),
+        refused: Refused::default(),
     });
     let bell = inner.bells.hang(BODY);
     bell.ring();
@@ -154,6 +156,7 @@ pub(super) struct Inner<'env> {
     children: RefCell<BTreeMap<u64, Child<'env>>>,
     born: Cell<u64>,
     is_over: Cell<bool>,
+    refused: Refused<'env>,
 }
 
 struct Child<'env> {
@@ -186,7 +189,9 @@ impl<'env> Scope<'env> {
         let (given, scoped) = Given::new(number, Rc::clone(&self.inner));
         if self.inner.is_over.get() {
             given.give(Err(TaskError::GroupEnded));
-            drop(future);
+            if let Err(payload) = self.inner.refused.drop(future) {
+                payload.resume();
+            }
             return scoped;
         }
         self.inner.born.set(number + 1);

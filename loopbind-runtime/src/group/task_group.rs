@@ -251,7 +251,7 @@ impl<E: 'static> TaskGroup<E> {
         let Some(home) = LocalHome::running() else { LoopError::NoRunningLoop.raise() };
         if let Some(error) = self.members.refusal() {
             let task = home.stillborn::<Child<F, E>>(error, birth);
-            if let Err(payload) = caught(move || drop(future)) {
+            if let Err(payload) = self.members.refused.drop(future) {
                 let message = "exception in the destructor of a future";
                 task.task_ref().report(ExceptionContext::panicked(message, payload));
             }

@@ -214,12 +214,14 @@ impl TaskRef {
         self.end(state::CANCEL)
     }
 
-    /// Asks the task to end, unless it was asked before: one that was told and is cleaning up is
-    /// left to it.
-    pub(crate) fn cancel_once(&self) {
-        if !self.head().has(state::CANCEL | state::TOLD) {
-            self.cancel();
+    /// Asks the task to end, unless it was told and is cleaning up: it is left to that. One that listens
+    /// again is through with it, and is asked. True: it has heard of this, or will.
+    pub(crate) fn cancel_once(&self) -> bool {
+        let head = self.head();
+        if head.has(state::CANCEL) {
+            return true;
         }
+        (!head.has(state::TOLD) || self.is_listening()) && self.cancel()
     }
 
     /// The same, without a say.

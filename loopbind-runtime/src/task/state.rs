@@ -23,7 +23,7 @@
 //! | `CALLED` | `run` | never | a callback whose closure was taken out, to be called |
 //! | `CANCEL` | `cancel`, `abort` | telling the listeners; `DONE` | the next turn drops or tells |
 //! | `ABORT` | `abort` | `DONE` | the next turn drops, listeners or not |
-//! | `TOLD` | telling the listeners | never | the task knows, and ends by itself |
+//! | `TOLD` | telling the listeners | the last of them, dropped unheard | the task knows, and ends by itself |
 //! | `DONE` | `settle` | never | the future is gone, the outcome was stored |
 //! | `HANDLE` | birth | the `Task` handle's end | somebody may still want the outcome |
 //! | `AWAITED` | the handle's `poll` → Pending | never | dropping the handle cancels |
