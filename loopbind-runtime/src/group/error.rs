@@ -45,6 +45,7 @@ impl<E> GroupError<E> {
     /// assert!(outcome.unwrap_err().is_cancelled());
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_cancelled(&self) -> bool {
         self.errors.is_empty() && self.panics.is_empty()
     }

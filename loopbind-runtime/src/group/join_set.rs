@@ -117,6 +117,7 @@ impl<T> JoinSet<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
@@ -135,6 +136,7 @@ impl<T> JoinSet<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -143,7 +145,7 @@ impl<T> JoinSet<T> {
     /// order in which they were started. See [`TaskGroup::limit`](super::TaskGroup::limit).
     ///
     /// # Panics
-    /// With a bound of 0.
+    /// Where the bound is zero.
     ///
     /// ```
     /// use loopbind::{EventLoop, sleep, task::JoinSet};

@@ -220,6 +220,7 @@ impl<'env> Scope<'env> {
     /// }))?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn len(&self) -> usize {
         self.inner.children.borrow().len()
     }
@@ -236,6 +237,7 @@ impl<'env> Scope<'env> {
     /// }))?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

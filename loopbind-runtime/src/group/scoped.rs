@@ -111,6 +111,7 @@ impl<R> Scoped<'_, R> {
     /// }))?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_finished(&self) -> bool {
         self.slot.is_over.get()
     }

@@ -274,7 +274,7 @@ impl<E: 'static> TaskGroup<E> {
     /// its own place meanwhile: with all places taken by such children nothing moves.
     ///
     /// # Panics
-    /// With a bound of 0.
+    /// Where the bound is zero.
     ///
     /// ```
     /// use loopbind::{EventLoop, sleep, task};
@@ -370,6 +370,7 @@ impl<E: 'static> TaskGroup<E> {
     /// }))?.unwrap();
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn len(&self) -> usize {
         self.members.alive()
     }
@@ -387,6 +388,7 @@ impl<E: 'static> TaskGroup<E> {
     /// }))?.unwrap();
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

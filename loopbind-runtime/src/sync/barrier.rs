@@ -49,7 +49,7 @@ impl Barrier {
     /// A barrier that so many have to come to.
     ///
     /// # Panics
-    /// For none: `parties must be > 0`.
+    /// Where the number is zero, with `parties must be > 0`.
     ///
     /// ```
     /// assert_eq!(loopbind::sync::Barrier::new(3).parties(), 3);

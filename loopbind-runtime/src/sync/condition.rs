@@ -94,7 +94,7 @@ impl Condition {
     /// As [`wait`](Condition::wait), for a guard that has a share in its lock.
     ///
     /// # Cancel safety
-    /// As that of [`wait`](Condition::wait).
+    /// As [`wait`](Condition::wait).
     ///
     /// ```
     /// use loopbind::sync::{Condition, Lock};
@@ -126,7 +126,7 @@ impl Condition {
     /// Waits until `is_so` of the value, which is looked at now and each time this is notified.
     ///
     /// # Cancel safety
-    /// As that of [`wait`](Condition::wait).
+    /// As [`wait`](Condition::wait).
     ///
     /// ```
     /// use loopbind::sync::{Condition, Lock};
@@ -154,7 +154,7 @@ impl Condition {
     /// As [`wait_for`](Condition::wait_for), for a guard that has a share in its lock.
     ///
     /// # Cancel safety
-    /// As that of [`wait`](Condition::wait).
+    /// As [`wait`](Condition::wait).
     ///
     /// ```
     /// use loopbind::sync::{Condition, Lock};

@@ -6,6 +6,21 @@
 //! and its like included, takes what somebody in line was given already. A wait that is dropped passes on
 //! what it was given.
 //!
+//! | you want | use |
+//! |---|---|
+//! | one task at a time, across an `await` | [`Lock`]; without one, a `Cell` or a `RefCell` will do |
+//! | many that look, or one that changes | [`RwLock`] |
+//! | so many at once | [`Semaphore`] |
+//! | to wait until something has happened | [`Event`] |
+//! | to wait until what a lock guards is as you want it | [`Condition`] |
+//! | to wait for each other | [`Barrier`] |
+//! | a value that is made when it is first needed | [`OnceCell`] |
+//! | work that is handed out, and waited for | [`Queue`], [`PriorityQueue`], [`LifoQueue`] |
+//! | one value, once | [`oneshot`] |
+//! | many values, to one who takes them all | [`mpsc`] |
+//! | each value to everybody | [`broadcast`] |
+//! | the latest value to everybody | [`watch`] |
+//!
 //! Values go from task to task by [`Queue`], with asyncio's methods; or by channels, whose ends notice when
 //! the other is gone: [`oneshot`] for one value, [`mpsc`] for many from many to one, [`broadcast`] to many, and
 //! [`watch`] for one that changes. None of them captures a loop, and none can leave its thread: another

@@ -113,7 +113,7 @@ impl<T> OnceCell<T> {
     /// What `init` fails with, if it was this one's that was called.
     ///
     /// # Cancel safety
-    /// As that of [`get_or_init`](OnceCell::get_or_init).
+    /// As [`get_or_init`](OnceCell::get_or_init).
     ///
     /// ```
     /// use loopbind::{run, sync::OnceCell};

@@ -160,7 +160,7 @@ impl<T> Sender<T> {
     /// receiver.close();
     /// assert!(sender.is_closed());
     /// ```
-    #[must_use]
+    #[must_use = "looking changes nothing"]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }

@@ -105,7 +105,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read), with a guard that has a share in the lock and goes wherever it likes.
     ///
     /// # Cancel safety
-    /// As that of [`read`](RwLock::read).
+    /// As [`read`](RwLock::read).
     ///
     /// ```
     /// use loopbind::{run, spawn, sync::RwLock};
@@ -127,7 +127,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`write`](RwLock::write), with a guard that has a share in the lock and goes wherever it likes.
     ///
     /// # Cancel safety
-    /// As that of [`write`](RwLock::write).
+    /// As [`write`](RwLock::write).
     ///
     /// ```
     /// use loopbind::{run, spawn, sync::RwLock};

@@ -121,6 +121,7 @@ impl AbortHandle {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "done")]
+    #[must_use = "looking changes nothing"]
     pub fn is_finished(&self) -> bool {
         self.task.is_over()
     }
@@ -136,6 +137,7 @@ impl AbortHandle {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn id(&self) -> TaskId {
         self.task.id()
     }

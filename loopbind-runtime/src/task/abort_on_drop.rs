@@ -108,6 +108,7 @@ impl<T> AbortOnDrop<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "done")]
+    #[must_use = "looking changes nothing"]
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }

@@ -7,7 +7,8 @@ use super::context::Context;
 use super::home::LocalHome;
 use super::join::Task;
 
-/// A task about to be started: made by `EventLoop::task_builder`.
+/// A task about to be started: made by
+/// [`EventLoop::task_builder`](crate::EventLoop::task_builder).
 ///
 /// ```
 /// use loopbind::EventLoop;

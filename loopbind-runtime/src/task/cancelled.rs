@@ -12,8 +12,8 @@ use super::state::{ABORT, CANCEL, DONE, TOLD};
 
 /// Resolves when the task that polls it is asked to end.
 ///
-/// While one that was polled is alive, `Task::cancel` tells the task instead of dropping it: the
-/// task cleans up, with `await` where it needs to, and ends by itself. A task that was told and
+/// While one that was polled is alive, [`Task::cancel`](super::Task::cancel) tells the task instead of
+/// dropping it: the task cleans up, with `await` where it needs to, and ends by itself. A task that was told and
 /// returns a value has that value. Dropping the future gives that up: a request that it had not
 /// been told of yet drops the task after all.
 ///

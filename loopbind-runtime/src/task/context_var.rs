@@ -92,7 +92,7 @@ impl<T: Clone + 'static> ContextVar<T> {
     ///
     /// assert_eq!(USER.get().unwrap_or("nobody"), "nobody");
     /// ```
-    #[must_use = "it changes nothing"]
+    #[must_use = "looking changes nothing"]
     pub fn get(&'static self) -> Option<T> {
         let value = with_current(|place| place.value(self.key()))??;
         value.downcast_ref::<T>().cloned()

@@ -66,6 +66,7 @@ impl TaskError {
     /// assert!(error.is_cancelled());
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, TaskError::Cancelled)
     }

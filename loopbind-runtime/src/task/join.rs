@@ -174,6 +174,7 @@ impl<T> Task<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "done")]
+    #[must_use = "looking changes nothing"]
     pub fn is_finished(&self) -> bool {
         self.task.is_done()
     }
@@ -190,6 +191,7 @@ impl<T> Task<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn id(&self) -> TaskId {
         self.task.id()
     }
@@ -206,6 +208,7 @@ impl<T> Task<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "get_name")]
+    #[must_use = "looking changes nothing"]
     pub fn name(&self) -> Option<String> {
         self.task.info().name
     }
@@ -224,6 +227,7 @@ impl<T> Task<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias("get_coro", "get_stack", "print_stack"))]
+    #[must_use = "looking changes nothing"]
     pub fn info(&self) -> TaskInfo {
         self.task.info()
     }

@@ -1,4 +1,30 @@
 //! Waiting for time to pass, on the running loop's clock.
+//!
+//! | you want to | use |
+//! |---|---|
+//! | wait for a while, or until an instant | [`sleep`], [`sleep_until`] |
+//! | wait for something, and not for ever | [`timeout`], [`timeout_at`] |
+//! | do something again and again | [`interval`] |
+//! | know what time it is | [`now`] |
+//! | have a day pass in no time | [`Builder::virtual_time`](crate::Builder::virtual_time), [`advance`] |
+//!
+//! Instants are std's. Where a loop's clock may be virtual, as in tests, compare with [`now`] and not with
+//! [`Instant::now`], which does not jump along. Nothing here is early, nothing panics where it is made, and a
+//! duration that does not fit the clock never ends.
+//!
+//! ```
+//! use loopbind::{EventLoop, sleep, time, timeout};
+//! use std::time::Duration;
+//!
+//! let event_loop = EventLoop::builder().virtual_time(true).build()?;
+//! event_loop.run_until_complete(async {
+//!     let began = time::now();
+//!     let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+//!     assert_eq!(timeout(minute, sleep(hour)).await, Err(time::Elapsed));
+//!     assert_eq!(time::now() - began, minute);
+//! })?;
+//! # Ok::<(), loopbind::LoopError>(())
+//! ```
 
 mod alarm;
 mod interval;
@@ -31,6 +57,7 @@ use crate::task::yield_now;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[doc(alias = "current_time")]
+#[must_use = "looking changes nothing"]
 pub fn now() -> Instant {
     Engine::with_running(Engine::now).unwrap_or_else(Instant::now)
 }

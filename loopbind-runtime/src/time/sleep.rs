@@ -107,6 +107,7 @@ impl Sleep {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn deadline(&self) -> Instant {
         self.alarm.deadline()
     }
@@ -146,6 +147,7 @@ impl Sleep {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn is_elapsed(&self) -> bool {
         self.stage == Stage::Done || self.deadline() <= super::now()
     }

@@ -130,6 +130,7 @@ impl<F> Timeout<F> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "when")]
+    #[must_use = "looking changes nothing"]
     pub fn deadline(&self) -> Instant {
         self.alarm.deadline()
     }
@@ -148,6 +149,7 @@ impl<F> Timeout<F> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn remaining(&self) -> Duration {
         self.deadline().saturating_duration_since(super::now())
     }
@@ -191,6 +193,7 @@ impl<F> Timeout<F> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "expired")]
+    #[must_use = "looking changes nothing"]
     pub fn is_elapsed(&self) -> bool {
         self.elapsed
     }
@@ -204,6 +207,7 @@ impl<F> Timeout<F> {
     /// let waiting = timeout(Duration::from_secs(1), ready(42));
     /// assert!(waiting.get_ref().is_some());
     /// ```
+    #[must_use = "looking changes nothing"]
     pub fn get_ref(&self) -> Option<&F> {
         self.future.as_ref()
     }

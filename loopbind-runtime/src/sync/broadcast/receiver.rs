@@ -130,7 +130,7 @@ impl<T: Clone> Receiver<T> {
     /// The next item, if it is there: `None` where it may come yet.
     ///
     /// # Errors
-    /// As for [`recv`](Receiver::recv).
+    /// As [`recv`](Receiver::recv).
     ///
     /// ```
     /// use loopbind::sync::broadcast;

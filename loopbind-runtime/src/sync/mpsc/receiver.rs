@@ -55,7 +55,8 @@ impl<T> Receiver<T> {
         poll_fn(|cx| self.channel.poll_pop(cx)).await
     }
 
-    /// The next item, if it is there.
+    /// The next item, if it is there. `None` where it is not there yet, and where none will come any more, which
+    /// [`is_closed`](Receiver::is_closed) tells apart.
     ///
     /// ```
     /// use loopbind::sync::mpsc;

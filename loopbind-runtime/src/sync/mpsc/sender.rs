@@ -90,7 +90,7 @@ impl<T> Sender<T> {
     /// Waits for a place, and keeps it for an item that is made later.
     ///
     /// # Errors
-    /// As for [`send`](Sender::send).
+    /// As [`send`](Sender::send).
     ///
     /// # Cancel safety
     /// Dropping it loses nothing: the place it was promised goes to the next in line.
@@ -118,7 +118,7 @@ impl<T> Sender<T> {
     /// Keeps a place, if there is one that nobody waits for.
     ///
     /// # Errors
-    /// As for [`try_send`](Sender::try_send).
+    /// As [`try_send`](Sender::try_send).
     ///
     /// ```
     /// use loopbind::sync::{TryPut, mpsc};

@@ -231,7 +231,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// An item, if there is one that nobody waits for. asyncio's `get_nowait`.
+    /// An item, if there is one that nobody waits for. `None` where there is none yet, and where none will come any
+    /// more, which [`is_shut_down`](Queue::is_shut_down) tells apart. asyncio's `get_nowait`.
     ///
     /// ```
     /// use loopbind::sync::Queue;

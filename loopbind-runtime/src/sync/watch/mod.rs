@@ -1,8 +1,8 @@
 //! One value that changes, and those who watch it: they see the latest, not each.
 //!
-//! The value is in an `Rc` of its own, which who looks at it has a share in: it can be replaced while
-//! somebody looks, and the user's destructor, closures and comparisons find nothing borrowed but what they
-//! were lent.
+//! Who looks at the value has a share in it: it can be replaced meanwhile, and who looks goes on looking at what
+//! was there before. Destructors, closures and comparisons of values find nothing borrowed but what they were
+//! lent.
 
 mod receiver;
 mod sender;

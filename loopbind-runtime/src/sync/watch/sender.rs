@@ -101,7 +101,7 @@ impl<T> Sender<T> {
     /// something; gives what it says.
     ///
     /// # Panics
-    /// As for [`send_modify`](Sender::send_modify).
+    /// As [`send_modify`](Sender::send_modify).
     ///
     /// ```
     /// use loopbind::sync::watch;
