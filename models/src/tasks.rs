@@ -9,7 +9,7 @@ use loom::thread::{self, JoinHandle};
 use crate::atomic::{AtomicIsize, Cell, Ordering};
 use crate::inbox::Inbox;
 use crate::ready::Node;
-use crate::refs::{Errand, Refs, Released};
+use crate::refs::{Errand, Refs, Released, Settled};
 
 #[repr(C)]
 struct Task {
@@ -67,7 +67,15 @@ impl Home {
 
     fn settle(&self, task: NonNull<Task>, bound: isize) {
         // SAFETY: alive by the loop's reference.
-        self.free_if(unsafe { task.as_ref() }.refs.settle(bound), task);
+        let refs = unsafe { &task.as_ref().refs };
+        match refs.settle(bound) {
+            Settled::Last => self.free_if(Released::Last, task),
+            Settled::Alone => {}
+            Settled::Shared => {
+                refs.merge();
+                self.free_if(refs.release(), task);
+            }
+        }
     }
 
     /// Takes in what was posted; how many wakes there were, and whether a cancel was among them.
@@ -275,7 +283,9 @@ pub(crate) fn shared_when_over() {
     let task = home.spawn();
     home.settle(task, 1);
     // SAFETY: alive by the handle's reference.
-    unsafe { task.as_ref() }.refs.share();
+    let refs = unsafe { &task.as_ref().refs };
+    refs.merge();
+    refs.add();
     let away = Away { task, home: Arc::clone(&home) };
     let other = thread::spawn(move || {
         away.send_by_ref(Errand::Cancel);

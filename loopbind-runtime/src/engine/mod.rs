@@ -266,6 +266,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // SAFETY: nobody is named any more.
         unsafe { self.home.set_keeper(None) };
+        self.home.lift_anchors();
         if let Some(registrar) = self.registrar.take() {
             registrar(self.home.id);
         }

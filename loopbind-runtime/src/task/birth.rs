@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::Task;
+use super::anchor::Anchor;
 use super::context::{Context, copy_current};
+use super::custody;
 use super::error::TaskError;
 use super::header::{Cold, Header, RemoteRef, TaskRef};
 use super::home::{Home, LocalHome, Phase};
@@ -67,7 +69,7 @@ impl<F> SpareRoot<F> {
 impl<F> Drop for SpareRoot<F> {
     fn drop(&mut self) {
         // SAFETY: made on the owner's thread, which it cannot leave; its task is over.
-        unsafe { life::settle_refs(self.header) }
+        unsafe { custody::settle(self.header) }
     }
 }
 
@@ -91,7 +93,7 @@ impl<C: FnOnce()> Future for Call<C> {
 
 #[inline]
 fn header<F: Future>(
-    home: &Arc<Home>,
+    (home, keeps): (Anchor, State),
     id: TaskId,
     refs: Refs,
     state: State,
@@ -102,8 +104,8 @@ fn header<F: Future>(
         node: Node::default(),
         vtable: TaskCell::<F>::VTABLE,
         refs,
-        home: Arc::clone(home),
-        state: Cell::new(state),
+        home,
+        state: Cell::new(state | keeps),
         polls: Cell::new(0),
         previous: Cell::new(None),
         next: Cell::new(None),
@@ -190,7 +192,7 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let header = || header::<F>(self, id, Refs::new(2), HANDLE, birth);
+        let header = || header::<F>(self.anchor(), id, Refs::new(2), HANDLE, birth);
         let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::Future(future));
         // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
@@ -222,7 +224,7 @@ impl LocalHome {
         F::Output: 'static,
     {
         let id = self.local().ids.next();
-        let header = || header::<F>(self, id, Refs::new(1), DONE | HANDLE, birth);
+        let header = || header::<F>(self.anchor(), id, Refs::new(1), DONE | HANDLE, birth);
         let stage = Stage::<F>::Outcome(Err(error));
         // SAFETY: new, with one reference, the handle's.
         Task::new(unsafe { TaskRef::own(TaskCell::fill(memory::allocate(), header, stage)) })
@@ -241,7 +243,7 @@ impl LocalHome {
 
     fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
         let id = self.local().ids.next();
-        let header = || header::<Call<C>>(self, id, Refs::new(1), state, birth);
+        let header = || header::<Call<C>>(self.anchor(), id, Refs::new(1), state, birth);
         let stage = if state & DONE == 0 {
             Stage::Future(Call(Some(call)))
         } else {
@@ -288,7 +290,7 @@ impl LocalHome {
             },
             None => {
                 let birth = Birth { name: None, place };
-                let header = || header::<F>(self, id, refs, state, birth);
+                let header = || header::<F>(self.anchor(), id, refs, state, birth);
                 TaskCell::fill(self.local().spares.take(), header, Stage::Future(main))
             }
         };
@@ -330,10 +332,10 @@ impl LocalHome {
             let head = header.as_ref();
             head.clear(SCHEDULED);
             if head.has(DONE) {
-                life::settle_refs(header);
+                custody::settle(header);
             } else if head.has(CALLBACK) {
                 life::retract(header);
-                life::settle_refs(header);
+                custody::settle(header);
             }
         }
         true
@@ -352,7 +354,7 @@ where
 {
     let refs = Refs::posted(2);
     let id = TaskId::next();
-    let header = || header::<F>(home, id, refs, NEW | REMOTE, birth);
+    let header = || header::<F>(Anchor::with_share(home), id, refs, NEW | REMOTE, birth);
     let header = TaskCell::fill(memory::allocate(), header, Stage::Future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
@@ -376,7 +378,7 @@ where
     let birth = Birth::here();
     let refs = Refs::posted(1);
     let state = NEW | CALLBACK;
-    let header = || header::<Call<C>>(home, TaskId::next(), refs, state, birth);
+    let header = || header::<Call<C>>(Anchor::with_share(home), TaskId::next(), refs, state, birth);
     let header = TaskCell::fill(memory::allocate(), header, Stage::Future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {

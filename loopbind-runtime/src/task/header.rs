@@ -4,16 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::anchor::{self, Anchor};
 use super::birth::post_callback;
 use super::cancelled::Listeners;
 use super::context::Context;
+use super::custody;
 use super::error::ExceptionContext;
 use super::grace::Grace;
-use super::home::{Home, Local};
+use super::home::Local;
 use super::info::{TaskInfo, TaskState};
 use super::life;
 use super::raw::Vtable;
@@ -28,7 +29,7 @@ pub(crate) struct Header {
     pub(super) node: Node,
     pub(super) vtable: &'static Vtable,
     pub(super) refs: Refs,
-    pub(super) home: Arc<Home>,
+    pub(super) home: Anchor,
     // From here on the owner's thread alone.
     pub(super) state: Cell<State>,
     pub(super) polls: Cell<u64>,
@@ -81,7 +82,7 @@ impl Header {
         place: &'static Location<'static>,
     ) {
         self.refs = refs;
-        self.state.set(state);
+        self.state.set(state | self.state.get() & state::KEEPS);
         self.polls.set(0);
         self.id = id;
         self.parent = None;
@@ -257,10 +258,12 @@ impl TaskRef {
         head.set(state::REMOTE);
         if head.has(state::DONE) {
             head.refs.end();
-            head.refs.share();
-        } else {
-            head.refs.add();
+            // Before the merge, after which anybody may free.
+            // SAFETY: a `TaskRef` is on the owner's thread.
+            unsafe { anchor::keep(head) };
+            head.refs.merge();
         }
+        head.refs.add();
         RemoteRef { header: self.header, id: head.id }
     }
 }
@@ -275,7 +278,7 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and is not used again; a `TaskRef` is on the owner's thread.
-        unsafe { life::release_own(self.header) };
+        unsafe { custody::release_own(self.header) };
     }
 }
 
@@ -308,7 +311,7 @@ impl RemoteRef {
         self.id
     }
 
-    fn home(&self) -> &Arc<Home> {
+    fn home(&self) -> &Anchor {
         // SAFETY: alive while a reference is held; the home never changes.
         unsafe { &self.header.as_ref().home }
     }
@@ -349,7 +352,7 @@ impl RemoteRef {
             (Some(task), _) => task.cancel(),
             (None, errand) => {
                 // SAFETY: alive while a reference is held.
-                unsafe { life::post_shared(self.header, errand) };
+                unsafe { custody::post_shared(self.header, errand) };
                 true
             }
         }
@@ -366,7 +369,7 @@ impl RemoteRef {
         }
         let task = self.clone();
         // Refused: the loop is closed, and the task is over, or about to be.
-        let _ = post_callback(self.home(), move || {
+        let _ = post_callback(&self.home().share(), move || {
             if let Some(task) = task.at_home() {
                 task.cancel_within(grace);
             }
@@ -393,6 +396,6 @@ impl PartialEq for RemoteRef {
 impl Drop for RemoteRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and is not used again.
-        unsafe { life::release(self.header) };
+        unsafe { custody::release(self.header) };
     }
 }

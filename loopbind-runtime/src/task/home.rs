@@ -25,6 +25,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::TaskInfo;
+use super::anchor::Pins;
 use super::error::ExceptionContext;
 use super::header::{Header, TaskRef};
 use super::life;
@@ -105,6 +106,7 @@ pub(crate) struct Local {
     pub(crate) tries: Tries,
     pub(crate) ids: TaskIds,
     pub(super) spares: Spares,
+    pub(super) pins: Pins,
     keeper: Cell<Option<NonNull<dyn Keeper>>>,
 }
 
@@ -379,6 +381,7 @@ impl LocalHome {
             tries: Tries::default(),
             ids: TaskIds::default(),
             spares: Spares::default(),
+            pins: Pins::default(),
             keeper: Cell::new(None),
         };
         let home = Arc::new(Home {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -322,7 +321,7 @@ impl<T> Task<T> {
     pub fn add_done_callback(&self, callback: impl FnOnce() + 'static) {
         let head = self.task.head();
         // SAFETY: a `Task` is on its owner's thread.
-        let home = unsafe { LocalHome::assume(Arc::clone(&head.home)) };
+        let home = unsafe { LocalHome::assume(head.home.share()) };
         let callback = home.callback(callback);
         if head.has(DONE) {
             home.queue(callback);

@@ -6,17 +6,17 @@
 //! runs: futures, outputs, wakers, and what their destructors call.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
 use super::context::{Context, within};
+use super::custody;
 use super::error::{ExceptionContext, TaskError};
 use super::grace;
 use super::header::{Header, TaskRef};
-use super::home::{Home, Local, Step, increment};
+use super::home::{Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
-use super::refs::{Errand, Released};
+use super::refs::Errand;
 use super::state::{
     ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
     TOLD,
@@ -82,7 +82,7 @@ pub(super) unsafe fn arrive(header: NonNull<Header>, local: &Local) {
             head.set(SCHEDULED);
             local.ready.push(header.cast());
         }
-        release_own(header);
+        custody::release_own(header);
     }
 }
 
@@ -258,7 +258,7 @@ unsafe fn bury(header: NonNull<Header>, local: &Local) {
             local.attention.call_for(Matter::Stop);
             return;
         }
-        settle_refs(header);
+        custody::settle(header);
     }
 }
 
@@ -360,7 +360,7 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
         if head.has(CONTEXT | SCHEDULED) {
             return linger(header, local);
         }
-        settle_refs(header);
+        custody::settle(header);
     }
 }
 
@@ -375,7 +375,7 @@ unsafe fn linger(header: NonNull<Header>, local: &Local) {
             drop_context(head, local);
         }
         if !head.has(SCHEDULED) {
-            settle_refs(header);
+            custody::settle(header);
         }
     }
 }
@@ -525,71 +525,5 @@ pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool
         }
         local.root.set(None);
         !head.has(SCHEDULED)
-    }
-}
-
-/// Another thread's errand, with a reference to give to the inbox. Any thread.
-#[inline(never)]
-pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
-    // SAFETY: alive by the reference; what is not posted is released.
-    unsafe {
-        let wants_post = header.as_ref().refs.send(errand);
-        let home: *const Home = Arc::as_ptr(&header.as_ref().home);
-        if !wants_post || Home::post(home, header.cast()).is_err() {
-            release(header);
-        }
-    }
-}
-
-/// The same for who keeps the reference it has. Any thread.
-#[inline(never)]
-pub(super) unsafe fn post_shared(header: NonNull<Header>, errand: Errand) {
-    // SAFETY: alive by the caller's reference; the inbox gets one of its own.
-    unsafe {
-        let head = header.as_ref();
-        if !head.refs.send(errand) {
-            return;
-        }
-        head.refs.add();
-        if Home::post(Arc::as_ptr(&head.home), header.cast()).is_err() {
-            release(header);
-        }
-    }
-}
-
-/// The loop gives up its reference: the task is over, and in no queue.
-#[inline]
-pub(super) unsafe fn settle_refs(header: NonNull<Header>) {
-    // SAFETY: alive by the reference, and on the owner's thread; see `free_if`.
-    unsafe {
-        let head = header.as_ref();
-        // The handle cannot leave the thread.
-        let bound = isize::from(head.has(HANDLE));
-        free_if(head.refs.settle(bound), header);
-    }
-}
-
-/// Gives up a reference; the last one frees. Any thread.
-#[inline]
-pub(super) unsafe fn release(header: NonNull<Header>) {
-    // SAFETY: alive by the reference; see `free_if`.
-    unsafe { free_if(header.as_ref().refs.release(), header) }
-}
-
-/// The same on the owner's thread, where it costs less.
-#[inline]
-pub(super) unsafe fn release_own(header: NonNull<Header>) {
-    // SAFETY: alive by the reference; see `free_if`.
-    unsafe { free_if(header.as_ref().refs.release_own(), header) }
-}
-
-#[inline]
-unsafe fn free_if(released: Released, header: NonNull<Header>) {
-    // SAFETY: when it was the last, nobody else can reach the cell, and the loop, whose reference is
-    // gone, has emptied it at home.
-    unsafe {
-        if released == Released::Last {
-            (header.as_ref().vtable.free)(header);
-        }
     }
 }

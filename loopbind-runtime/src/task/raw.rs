@@ -6,12 +6,11 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::anchor;
 use super::error::TaskError;
 use super::header::Header;
-use super::home::Home;
 use super::memory;
 use crate::current;
 use crate::panic::PanicPayload;
@@ -180,7 +179,7 @@ impl<F: Future> TaskCell<F> {
         // SAFETY: the last reference was given up, so the cell is ours. A home that is at home is the
         // running loop's, which keeps it.
         unsafe {
-            let home: *const Home = Arc::as_ptr(&header.as_ref().home);
+            let (home, state) = (header.as_ref().home.as_ptr(), header.as_ref().state.get());
             let is_home = current::is_running(home);
             ptr::drop_in_place(cell.as_ptr());
             if is_home {
@@ -188,6 +187,7 @@ impl<F: Future> TaskCell<F> {
             } else {
                 memory::free(cell);
             }
+            anchor::let_go(home, state);
         }
     }
 }

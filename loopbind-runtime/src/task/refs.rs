@@ -59,6 +59,18 @@ pub(crate) enum Errand {
     Abort,
 }
 
+/// What is left when the loop has given up its reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Nothing: the caller frees.
+    Last,
+    /// References that cannot leave the thread.
+    Alone,
+    /// Others', or what cannot be told from them: the caller merges, with the loop's reference still
+    /// counted.
+    Shared,
+}
+
 /// What was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
@@ -135,41 +147,32 @@ impl Refs {
 
     /// Owner: the loop gives up its reference; `bound` of those that are left cannot leave the thread.
     #[inline]
-    pub(crate) fn settle(&self, bound: isize) -> Released {
+    pub(crate) fn settle(&self, bound: isize) -> Settled {
         let own = self.own.get();
         if own == GONE {
-            return self.release();
+            return Settled::Shared;
         }
-        let own = own as isize - 1;
         let shared = self.shared.load(Ordering::Acquire);
-        let left = own + count(shared);
+        let left = own as isize - 1 + count(shared);
         if shared & FLAGS != 0 || left != bound {
-            return self.merge(own);
+            return Settled::Shared;
         }
         // Nobody else has any, so nobody else is looking.
         if shared != 0 {
             self.shared.store(0, Ordering::Relaxed);
         }
         self.own.set(left as i32);
-        if left == 0 { Released::Last } else { Released::Not }
+        if left == 0 { Settled::Last } else { Settled::Alone }
     }
 
+    /// Owner: makes the two parts one, if they are not yet. From the next release on, anybody's may be
+    /// the last.
     #[cold]
-    fn merge(&self, own: isize) -> Released {
-        self.own.set(GONE);
-        let before = self.shared.fetch_add((own << SHIFT) + MERGED, Ordering::AcqRel);
-        match own + count(before) {
-            0 => Released::Last,
-            _ => Released::Not,
+    pub(crate) fn merge(&self) {
+        let own = self.own.replace(GONE);
+        if own != GONE {
+            self.shared.fetch_add(((own as isize) << SHIFT) + MERGED, Ordering::AcqRel);
         }
-    }
-
-    /// Owner: others may have the task from here on, though it may be over.
-    pub(crate) fn share(&self) {
-        if self.own.get() != GONE {
-            self.merge(self.own.get() as isize);
-        }
-        self.add();
     }
 
     /// Owner: how many there are.
@@ -258,12 +261,24 @@ impl Refs {
 mod tests {
     use super::*;
 
+    /// As `life` does it.
+    fn settle(refs: &Refs, bound: isize) -> Released {
+        match refs.settle(bound) {
+            Settled::Last => Released::Last,
+            Settled::Alone => Released::Not,
+            Settled::Shared => {
+                refs.merge();
+                refs.release()
+            }
+        }
+    }
+
     #[test]
     fn alone_the_owner_counts_without_anybody_else() {
         let refs = Refs::new(2);
         refs.add_own();
         assert_eq!(refs.release_own(), Released::Not);
-        assert_eq!(refs.settle(1), Released::Not, "a handle is left");
+        assert_eq!(settle(&refs, 1), Released::Not, "a handle is left");
         assert_eq!(refs.own.get(), 1, "the parts are apart still");
         assert!(refs.is_unique());
         assert_eq!(refs.release_own(), Released::Last);
@@ -274,7 +289,7 @@ mod tests {
         let refs = Refs::new(2);
         refs.add_own();
         assert_eq!(refs.release(), Released::Not, "elsewhere");
-        assert_eq!(refs.settle(1), Released::Not);
+        assert_eq!(settle(&refs, 1), Released::Not);
         assert_eq!(refs.release_own(), Released::Last);
     }
 
@@ -284,14 +299,14 @@ mod tests {
         refs.add();
         assert_eq!(refs.release_own(), Released::Not, "the loop has one");
         assert_eq!(refs.own.get(), 0);
-        assert_eq!(refs.settle(0), Released::Last);
+        assert_eq!(settle(&refs, 0), Released::Last);
     }
 
     #[test]
     fn who_keeps_a_waker_of_a_task_that_is_over_frees_it() {
         let refs = Refs::new(2);
         refs.add_own();
-        assert_eq!(refs.settle(1), Released::Not);
+        assert_eq!(settle(&refs, 1), Released::Not);
         assert_eq!(refs.own.get(), GONE, "merged");
         assert_eq!(refs.release_own(), Released::Not, "the handle, at home");
         assert_eq!(refs.release(), Released::Last, "the waker, elsewhere");
@@ -300,8 +315,9 @@ mod tests {
     #[test]
     fn a_task_that_is_over_can_be_shared() {
         let refs = Refs::new(2);
-        assert_eq!(refs.settle(1), Released::Not);
-        refs.share();
+        assert_eq!(settle(&refs, 1), Released::Not);
+        refs.merge();
+        refs.add();
         assert_eq!(refs.release_own(), Released::Not);
         assert_eq!(refs.release(), Released::Last);
     }
@@ -328,7 +344,7 @@ mod tests {
         assert!(refs.send(Errand::Cancel));
         assert_eq!(refs.arrive(), Errand::Cancel, "no abort is left over");
         assert!(refs.is_over());
-        assert_eq!(refs.settle(1), Released::Not);
+        assert_eq!(settle(&refs, 1), Released::Not);
         assert_eq!(refs.release_own(), Released::Last);
     }
 
@@ -337,7 +353,7 @@ mod tests {
         let refs = Refs::new(1);
         refs.add();
         assert!(refs.send(Errand::Wake));
-        assert_eq!(refs.settle(0), Released::Not);
+        assert_eq!(settle(&refs, 0), Released::Not);
         assert_eq!(refs.arrive(), Errand::Wake);
         assert_eq!(refs.release_own(), Released::Last);
     }
@@ -350,7 +366,7 @@ mod tests {
         assert_eq!(refs.own.get(), 1);
         assert_eq!(count(refs.shared.load(Ordering::Relaxed)), i32::MAX as isize);
         assert_eq!(refs.release_own(), Released::Not);
-        assert_eq!(refs.settle(0), Released::Not, "a great many are left");
+        assert_eq!(settle(&refs, 0), Released::Not, "a great many are left");
         assert_eq!(count(refs.shared.load(Ordering::Relaxed)), i32::MAX as isize - 2 + 1);
     }
 }

@@ -34,6 +34,7 @@
 //! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
 //! | `FAILED` | the panic | never | the outcome is a panic |
 //! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
+//! | `KEEPS` | birth elsewhere, the end | never | it has a share in its home: see `anchor` |
 //! | `REMOTE` | the first reference that may leave the thread | never | the end is to be shown in `refs`, too |
 //!
 //! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
@@ -56,3 +57,4 @@ pub(crate) const NEW: State = 1 << 13;
 pub(crate) const CONTEXT: State = 1 << 14;
 pub(crate) const REMOTE: State = 1 << 15;
 pub(crate) const FAILED: State = 1 << 16;
+pub(crate) const KEEPS: State = 1 << 17;

@@ -9,6 +9,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use super::custody;
 use super::header::Header;
 use super::home::LocalHome;
 use super::life;
@@ -50,7 +51,7 @@ fn header_of(waker: &Waker, home: &LocalHome) -> Option<NonNull<Header>> {
     let header = unsafe { header(waker.data()) };
     // The state is its owner's thread's. A `LocalHome` is on that thread.
     // SAFETY: as above.
-    unsafe { Arc::ptr_eq(&header.as_ref().home, home) }.then_some(header)
+    unsafe { ptr::eq(header.as_ref().home.as_ptr(), Arc::as_ptr(home)) }.then_some(header)
 }
 
 /// # Safety
@@ -80,9 +81,9 @@ unsafe fn wake(data: *const ()) {
         match header.as_ref().home.at_home() {
             Some(local) => {
                 life::schedule(header, local);
-                life::release_own(header);
+                custody::release_own(header);
             }
-            None => life::post_owned(header, Errand::Wake),
+            None => custody::post_owned(header, Errand::Wake),
         }
     }
 }
@@ -93,7 +94,7 @@ unsafe fn wake_by_ref(data: *const ()) {
         let header = header(data);
         match header.as_ref().home.at_home() {
             Some(local) => life::schedule(header, local),
-            None => life::post_shared(header, Errand::Wake),
+            None => custody::post_shared(header, Errand::Wake),
         }
     }
 }
@@ -103,8 +104,8 @@ unsafe fn release(data: *const ()) {
     unsafe {
         let header = header(data);
         match header.as_ref().home.at_home() {
-            Some(_) => life::release_own(header),
-            None => life::release(header),
+            Some(_) => custody::release_own(header),
+            None => custody::release(header),
         }
     }
 }
