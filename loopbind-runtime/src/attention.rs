@@ -17,6 +17,8 @@ pub(crate) enum Matter {
     Watchdog = 4,
     /// Nothing came, and nothing is left to come.
     DeadEnd = 8,
+    /// The main future is done, and the stop that ends its run is queued.
+    Done = 16,
 }
 
 impl Attention {

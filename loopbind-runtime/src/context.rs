@@ -76,15 +76,24 @@ impl Place {
 
     /// Drops what is here, in the order in which it came, each value by itself: one whose destructor
     /// panics does not keep the others. The first panic comes out.
+    #[inline]
     pub(crate) fn clear(&self) -> Result<(), PanicPayload> {
-        let entries = self.entries.take();
-        let mut outcome = Ok(());
-        for entry in entries.and_then(Rc::into_inner).into_iter().flatten() {
-            let dropped = caught(move || drop(entry.value));
-            outcome = outcome.and(dropped);
+        match self.entries.take() {
+            None => Ok(()),
+            Some(entries) => drop_all(entries),
         }
-        outcome
     }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_all(entries: Rc<Vec<Entry>>) -> Result<(), PanicPayload> {
+    let mut outcome = Ok(());
+    for entry in Rc::into_inner(entries).into_iter().flatten() {
+        let dropped = caught(move || drop(entry.value));
+        outcome = outcome.and(dropped);
+    }
+    outcome
 }
 
 impl Entry {

@@ -31,6 +31,11 @@ impl Ready {
         self.head.get().and(self.tail.get())
     }
 
+    #[inline]
+    pub(crate) fn holds_only(&self, node: NonNull<Node>) -> bool {
+        self.head.get() == Some(node) && self.tail.get() == Some(node)
+    }
+
     /// Puts `node` at the end.
     ///
     /// # Safety

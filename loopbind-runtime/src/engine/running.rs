@@ -86,6 +86,12 @@ impl Engine {
             let ran = self.turn(patience).map_err(LoopError::Io)?;
             if !current::is_running(Arc::as_ptr(&self.home)) || attention.is_wanted() {
                 self.home.check_fork()?;
+                if attention.is_wanted_for(Matter::Done) {
+                    attention.settle(Matter::Done);
+                    if !self.alarms.is_due() && self.home.take_lone_root() {
+                        return Ok(());
+                    }
+                }
                 let is_over = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
                 attention.settle(Matter::DeadEnd);
                 self.let_escape()?;

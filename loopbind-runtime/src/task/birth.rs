@@ -303,6 +303,20 @@ impl LocalHome {
         Root { header, _future: PhantomData }
     }
 
+    /// Whether nothing is ready but the stop that the end of the main future has queued, and nothing
+    /// came in: then that is taken out, and the run is over.
+    pub(crate) fn take_lone_root(&self) -> bool {
+        let ready = &self.local().ready;
+        let Some(root) = self.local().root.get() else { return false };
+        if !self.is_quiet() || !ready.holds_only(root.cast()) {
+            return false;
+        }
+        ready.pop();
+        // SAFETY: alive by the loop's reference, which waits for the run.
+        unsafe { root.as_ref().clear(SCHEDULED) };
+        true
+    }
+
     /// The main future is gone, whether it was done or not.
     pub(crate) fn retire_root<F>(&self, root: Root<F>) -> Option<SpareRoot<F>> {
         // SAFETY: on the owner's thread; the loop keeps a root until it is retired, which is once,

@@ -487,7 +487,9 @@ impl LocalHome {
     }
 
     pub(crate) fn unpark(&self) {
-        self.home.inbox.unpark();
+        if !self.home.is_quiet() {
+            self.home.inbox.unpark();
+        }
     }
 
     /// The current task, if it is one to the eyes of users.

@@ -351,6 +351,7 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
             // The stop queues behind everything that is ready, so that it all runs first.
             head.set(SCHEDULED);
             local.ready.push(header.cast());
+            local.attention.call_for(Matter::Done);
         }
         notify(head, local);
         // A root's is worth nothing, not even the dropping.
