@@ -588,6 +588,82 @@ fn registered_both_ways_and_told_so() {
     drop(watch);
 }
 
+/// A loop's own descriptor is what its host watches: not the loop itself, and not two loops each other.
+#[test]
+fn loops_watched_by_themselves_and_in_a_circle_are_told_so() {
+    let (inner, host) = (EventLoop::new().unwrap(), EventLoop::new().unwrap());
+    let number = inner.as_fd().as_raw_fd();
+    let refused = inner.add_reader(Number(number), || {}).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    let expected = format!("descriptor {number} is that of event loop {} itself", inner.id().get());
+    assert!(refused.to_string().starts_with(&expected), "{refused}");
+
+    let called = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&called);
+    let watch = host.add_reader(Number(number), move || counted.set(counted.get() + 1)).unwrap();
+    turn(&host);
+    let _ = inner.call_soon(|| {});
+    turn(&host);
+    assert_eq!(called.get(), 1, "there is something to do inside");
+    let number = host.as_fd().as_raw_fd();
+    let refused = inner.add_reader(Number(number), || {}).unwrap_err().to_string();
+    let expected = format!("descriptor {number} cannot be watched on event loop ");
+    assert!(refused.starts_with(&expected) && refused.contains("in turn"), "{refused}");
+    drop(watch);
+    inner.add_reader(Number(number), || {}).unwrap().detach();
+}
+
+/// Two loops may watch one descriptor, and one loop two descriptors of one thing: each has its own
+/// registration, and the end of one is not that of the others.
+#[test]
+fn watched_on_two_loops_and_by_a_duplicate_then_each_is_told() {
+    let (one, two, trace) = (EventLoop::new().unwrap(), EventLoop::new().unwrap(), Trace::new());
+    let (reader, mut writer) = pipe();
+    let reader = Rc::new(reader);
+    let duplicate = reader.try_clone().unwrap();
+    let noting = |name: &'static str| {
+        let trace = trace.clone();
+        move || trace.note(name)
+    };
+    let watches = [
+        one.add_reader(Rc::clone(&reader), noting("one")).unwrap(),
+        two.add_reader(Rc::clone(&reader), noting("two")).unwrap(),
+        two.add_reader(duplicate, noting("duplicate")).unwrap(),
+    ];
+    writer.write_all(b"x").unwrap();
+    turn(&one);
+    trace.assert(&["one"]);
+    turn(&two);
+    let mut both = trace.take();
+    both.sort();
+    assert_eq!(both, ["duplicate", "two"]);
+    let [on_one, on_two, duplicate] = watches;
+    drop(on_two);
+    turn(&two);
+    trace.assert(&["duplicate"]);
+    drop(duplicate);
+    assert_eq!(turn(&two), 0);
+    turn(&one);
+    trace.assert(&["one"]);
+    drop(on_one);
+}
+
+/// A directory is no more waited for than a file is.
+#[test]
+fn a_directory_cannot_be_watched() {
+    let event_loop = EventLoop::new().unwrap();
+    let folder = File::open("/").unwrap();
+    let refused = event_loop.add_writer(folder, || {}).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    assert!(refused.to_string().contains("directories"), "{refused}");
+    let refused = event_loop.run_until_complete(async {
+        let folder = Async::new(File::open("/").unwrap()).unwrap();
+        folder.read_with(|_| Err::<(), _>(ErrorKind::WouldBlock.into())).await
+    });
+    let refused = refused.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("directories"), "{refused}");
+}
+
 /// In one batch, the first callback closes the other's descriptor, and something else gets its number:
 /// the event that was on its way reaches neither.
 #[test]

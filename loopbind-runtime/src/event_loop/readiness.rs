@@ -12,11 +12,14 @@ impl EventLoop {
     /// Has `callback` called at each look of the loop while `fd` is readable, until what is returned
     /// drops. IO-01, IO-03.
     ///
-    /// One reader and one writer per descriptor: a new one replaces the old.
+    /// One reader and one writer per descriptor: a new one replaces the old. A hang-up or an error
+    /// makes it readable and writable, since a read or a write would tell of it at once. Urgent data
+    /// does not: await that with an [`Async`](crate::Async).
     ///
     /// # Errors
-    /// [`LoopError::Closed`] where the loop is closed; the system's, for what cannot be watched, such
-    /// as regular files. IO-05.
+    /// [`LoopError::Closed`] where the loop is closed; the system's, for what is closed, and for what
+    /// cannot be watched: regular files and directories, descriptors that an `Async` waits for on this
+    /// loop, the loop's own descriptor, and that of a loop which watches this one. IO-05.
     ///
     /// ```
     /// use loopbind::EventLoop;

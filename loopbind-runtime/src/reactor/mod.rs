@@ -28,7 +28,7 @@ use watch::WatchState;
 
 use crate::LoopError;
 use crate::ids::LoopId;
-use crate::sys::{Driver, Event, Interest, Lent, Seen};
+use crate::sys::{self, Driver, Event, Interest, Lent, Seen, WatchTrouble};
 use crate::task::LocalHome;
 
 /// A loop's view of the outside, shared with everything that is registered there.
@@ -263,17 +263,29 @@ impl Reactor {
     /// The same kind of error, where the system's number for it does not say what was wrong.
     #[cold]
     fn explained(&self, error: io::Error, fd: RawFd) -> io::Error {
-        let message = match error.kind() {
-            io::ErrorKind::AlreadyExists => format!(
-                "descriptor {fd} is registered on event loop {} already: by an `Async` or a socket, or \
-                 by `add_reader` or `add_writer`",
-                self.id().get(),
+        let id = self.id().get();
+        let message = match sys::watch_trouble(&error) {
+            WatchTrouble::Twice => format!(
+                "descriptor {fd} is registered on event loop {id} already: by an `Async` or a socket, or \
+                 by `add_reader` or `add_writer`"
             ),
-            io::ErrorKind::PermissionDenied => format!(
+            WatchTrouble::NeverWaits => format!(
                 "descriptor {fd} cannot be watched: it is never waited for, as regular files and \
                  directories are not"
             ),
-            _ => return error,
+            WatchTrouble::Itself => format!(
+                "descriptor {fd} is that of event loop {id} itself, which cannot be watched there: watch \
+                 it on the loop that hosts this one"
+            ),
+            WatchTrouble::Circle => format!(
+                "descriptor {fd} cannot be watched on event loop {id}: it is another loop's that watches \
+                 this one in turn, or one of too many loops inside of each other"
+            ),
+            WatchTrouble::TooMany => format!(
+                "descriptor {fd} cannot be watched: this user has no more watches, see \
+                 /proc/sys/fs/epoll/max_user_watches"
+            ),
+            WatchTrouble::Other => return error,
         };
         io::Error::new(error.kind(), message)
     }

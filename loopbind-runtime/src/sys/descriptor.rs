@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::fault::{self, Call};
 
@@ -39,6 +40,33 @@ fn check(fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
     match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
         0 => Err(io::ErrorKind::WouldBlock.into()),
         _ => Ok(()),
+    }
+}
+
+/// Why a descriptor cannot be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchTrouble {
+    /// It is watched already, on the same loop.
+    Twice,
+    /// Nobody ever waits for such a thing.
+    NeverWaits,
+    /// It is the watching loop's own.
+    Itself,
+    /// It is a loop's that watches this one in turn, or one of too many inside of each other.
+    Circle,
+    /// The user has no more watches.
+    TooMany,
+    Other,
+}
+
+pub(crate) fn watch_trouble(error: &io::Error) -> WatchTrouble {
+    match Errno::from_io_error(error) {
+        Some(Errno::EXIST) => WatchTrouble::Twice,
+        Some(Errno::PERM) => WatchTrouble::NeverWaits,
+        Some(Errno::INVAL) => WatchTrouble::Itself,
+        Some(Errno::LOOP) => WatchTrouble::Circle,
+        Some(Errno::NOSPC) => WatchTrouble::TooMany,
+        _ => WatchTrouble::Other,
     }
 }
 

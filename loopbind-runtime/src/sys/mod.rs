@@ -24,7 +24,8 @@ pub(crate) use child::{
     ChildName, await_end, is_no_child, is_no_process, open_child, reap, send_signal,
 };
 pub(crate) use descriptor::{
-    check_readable, check_writable, duplicate, read, set_blocking, set_nonblocking, write,
+    WatchTrouble, check_readable, check_writable, duplicate, read, set_blocking, set_nonblocking,
+    watch_trouble, write,
 };
 pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{

@@ -42,6 +42,7 @@ pub enum Call {
     /// A look with no limit, or one in whole milliseconds.
     EpollWait,
     /// A look with a limit that is not, which old kernels do not have.
+    #[cfg_attr(feature = "polling", allow(dead_code))] // Our own driver's.
     EpollPwait2,
     /// The write that wakes a sleeping loop.
     Ring,
