@@ -11,9 +11,9 @@ use crate::ids::TaskId;
 /// and [`RemoteTask::abort_handle`](crate::RemoteTask::abort_handle).
 ///
 /// It neither keeps the task running nor has its outcome, and what it asks for is never done inside the
-/// call: the future is dropped on its loop's thread, in the task's own next turn. From the loop's own
-/// thread, inside its run, that is as by the [`Task`](super::Task)'s methods; from elsewhere the loop is
-/// woken for it, and what is posted before is done before. After the task's end, the loop's close or
+/// call: the future is dropped on its loop's thread, in the task's own next turn. Inside the loop's own
+/// run the methods are those of the [`Task`](super::Task). From elsewhere the request is posted: the loop is
+/// woken for it, and what was posted before is done before. After the task's end, the loop's close or
 /// its thread's end the methods do nothing, and are false.
 ///
 /// Two are equal if they are the same task's. Each keeps the task's memory, of which everything of
@@ -42,7 +42,7 @@ impl AbortHandle {
     }
 
     /// Asks the task to end, as [`Task::cancel`](super::Task::cancel) does: one that listens is told.
-    /// True if it was not over. THR-11.
+    /// True if it was not over yet. THR-11.
     ///
     /// ```
     /// use loopbind::{run, spawn, task::cancelled, yield_now};
@@ -65,7 +65,7 @@ impl AbortHandle {
 
     /// Asks the task to end, and aborts it where it was told and has not ended when `grace` is over, as
     /// [`Task::cancel_within`](super::Task::cancel_within) does. From elsewhere the grace counts from
-    /// when the loop hears of it. True if the task was not over.
+    /// when the loop hears of it. True if the task was not over yet.
     ///
     /// ```
     /// use loopbind::{run, spawn, task::cancelled, yield_now};
@@ -89,7 +89,7 @@ impl AbortHandle {
         self.task.cancel_within(grace)
     }
 
-    /// Ends the task as [`Task::abort`](super::Task::abort) does, without a say. True if it was not over.
+    /// Ends the task as [`Task::abort`](super::Task::abort) does, without a say. True if it was not over yet.
     ///
     /// ```
     /// use loopbind::{run, spawn, task::cancelled, yield_now};

@@ -68,7 +68,7 @@ impl<T> Task<T> {
         Task { task, resolved: false, _output: PhantomData }
     }
 
-    /// Asks the task to end; true if it was not done yet.
+    /// Asks the task to end; true if it was not over yet.
     ///
     /// Nothing is dropped inside this call: the future is dropped in the task's own next turn. A
     /// task that has not begun never begins. A task that holds a polled, living
@@ -92,7 +92,7 @@ impl<T> Task<T> {
 
     /// Asks the task to end, as [`cancel`](Task::cancel) does, and bounds what it does with its say: a
     /// task that was told is aborted when `grace` is over, on the loop's clock, unless it ended before.
-    /// True if it was not done yet.
+    /// True if it was not over yet.
     ///
     /// A task that does not listen is dropped in its next turn, and no timer is set for it. At a grace
     /// of zero a task is told all the same, and has one turn. Called several times, the shortest grace
@@ -124,7 +124,7 @@ impl<T> Task<T> {
     }
 
     /// Asks the task to end, as [`cancel`](Task::cancel) does, but gives it no say; true if it was not
-    /// done yet. In a forked child it does nothing, and is false.
+    /// over yet. In a forked child it does nothing, and is false.
     ///
     /// ```
     /// use loopbind::{run, spawn, task::cancelled, yield_now};
