@@ -127,22 +127,30 @@ impl<F: Fn() -> bool + Unpin> Future for Turn<'_, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Served> {
-        if let Some(key) = &self.key {
-            ready!(self.line.waiters.poll(key, cx));
-        } else {
+        let line = self.line;
+        let Some(key) = self.key.take() else {
             // Cloned before the look, because it is user code, and may do anything.
             let waker = KeptWaker::of(cx);
             if (self.is_worth_a_look)() {
                 return Poll::Ready(Served::Dismissed);
             }
-            self.key = Some(self.line.waiters.join(waker, Served::Dismissed));
+            self.key = Some(line.waiters.join(waker, Served::Dismissed));
             return Poll::Pending;
-        }
-        let served = match self.key.take() {
-            Some(key) => self.leave(key),
-            None => Served::Dismissed,
         };
-        Poll::Ready(served)
+        match line.waiters.leave_woken(key) {
+            Ok(served) => {
+                if served == Served::Yes {
+                    line.called.set(line.called.get() - 1);
+                }
+                Poll::Ready(served)
+            }
+            Err(key) => {
+                // Waits on; or was told and is about to be woken, with a waker that is still there.
+                ready!(line.waiters.poll(self.key.insert(key), cx));
+                let key = self.key.take();
+                Poll::Ready(key.map_or(Served::Dismissed, |key| self.leave(key)))
+            }
+        }
     }
 }
 

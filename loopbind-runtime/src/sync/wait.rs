@@ -1,5 +1,6 @@
 //! One who waits in line for something to be had: the future behind the primitives' own.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -54,10 +55,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let (of, wish) = (this.of, this.wish);
-        match &this.progress {
+        match mem::replace(&mut this.progress, Progress::Over) {
             Progress::New => {
                 if of.take(wish) {
-                    this.progress = Progress::Over;
                     return Poll::Ready(());
                 }
                 let waker = KeptWaker::of(cx);
@@ -69,26 +69,40 @@ where
                 // User code, dropped while the grant can still go back.
                 this.progress = Progress::Granted;
                 drop(waker);
+                this.progress = Progress::Over;
             }
             Progress::InLine(key) => {
-                ready!(of.waiters().poll(key, cx));
-                let told = std::mem::replace(&mut this.progress, Progress::Granted);
-                if let Progress::InLine(key) = told {
-                    drop(of.waiters().leave(key));
+                if let Err(key) = of.waiters().leave_woken(key) {
+                    this.progress = Progress::InLine(key);
+                    ready!(this.poll_in_line(cx));
                 }
             }
             // Its waker threw while it was dropped, and whoever caught that polls again.
             Progress::Granted => {}
             Progress::Over => panic!("a wait was polled after it was over"),
         }
-        this.progress = Progress::Over;
+        Poll::Ready(())
+    }
+}
+
+impl<A: Awaited + ?Sized> Wait<'_, A> {
+    /// Waits on; or was told and is about to be woken, with a waker that is still there.
+    fn poll_in_line(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waiters = self.of.waiters();
+        if let Progress::InLine(key) = &self.progress {
+            ready!(waiters.poll(key, cx));
+        }
+        if let Progress::InLine(key) = mem::replace(&mut self.progress, Progress::Granted) {
+            drop(waiters.leave(key));
+        }
+        self.progress = Progress::Over;
         Poll::Ready(())
     }
 }
 
 impl<A: Awaited + ?Sized> Drop for Wait<'_, A> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.progress, Progress::Over) {
+        match mem::replace(&mut self.progress, Progress::Over) {
             Progress::InLine(key) => {
                 let left = self.of.waiters().leave(key);
                 if left.told {

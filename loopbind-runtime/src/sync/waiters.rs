@@ -43,7 +43,7 @@ pub(super) struct Left<T> {
     pub(super) told: bool,
     pub(super) what: T,
     /// User code, to be dropped when all is done.
-    _waker: Option<KeptWaker>,
+    _waker: KeptWaker,
 }
 
 struct Line<T> {
@@ -66,7 +66,8 @@ struct Ends {
 
 struct Entry<T> {
     standing: Standing,
-    waker: Option<KeptWaker>,
+    /// There while it is not woken.
+    waker: KeptWaker,
     /// `None` in a vacant entry.
     what: Option<T>,
     before: u32,
@@ -111,7 +112,7 @@ impl<T> Waiters<T> {
             if entry.standing != Standing::Waiting {
                 return Poll::Ready(());
             }
-            if entry.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            if entry.waker.will_wake(cx.waker()) {
                 return Poll::Pending;
             }
         }
@@ -121,11 +122,18 @@ impl<T> Waiters<T> {
             let mut line = self.line.borrow_mut();
             let entry = line.entry_mut(key);
             match entry.standing {
-                Standing::Waiting => (entry.waker.replace(waker), Poll::Pending),
-                Standing::Calling | Standing::Told => (Some(waker), Poll::Ready(())),
+                Standing::Waiting => (mem::replace(&mut entry.waker, waker), Poll::Pending),
+                Standing::Calling | Standing::Told => (waker, Poll::Ready(())),
             }
         };
         polled
+    }
+
+    /// Takes the entry out if it was told and woken: nothing of the user's is left in it.
+    #[inline]
+    pub(super) fn leave_woken(&self, key: Key) -> Result<T, Key> {
+        let mut line = self.line.borrow_mut();
+        if line.entry(&key).standing == Standing::Told { Ok(line.vacate(key)) } else { Err(key) }
     }
 
     /// Takes the entry out, from wherever it stands.
@@ -151,7 +159,7 @@ impl<T> Waiters<T> {
             (told, first, line.calling.first == NONE)
         };
         match first {
-            Some(waker) if is_all => waker.wake(),
+            Some(waker) if is_all => wake(waker),
             first => self.wake_told(first),
         }
         told
@@ -176,26 +184,26 @@ impl<T> Waiters<T> {
     }
 
     /// Wakes `first`, and all who are told and still to be woken.
-    fn wake_told(&self, first: Option<KeptWaker>) {
+    fn wake_told(&self, first: Option<Waker>) {
         /// Wakes those behind a waker that threw.
         struct Rest<'a, T>(&'a Waiters<T>);
         impl<T> Drop for Rest<'_, T> {
             fn drop(&mut self) {
                 while let Some(waker) = self.0.next_told() {
-                    waker.wake();
+                    wake(waker);
                 }
             }
         }
         let rest = Rest(self);
         let mut next = first;
         while let Some(waker) = next {
-            waker.wake();
+            wake(waker);
             next = self.next_told();
         }
         mem::forget(rest);
     }
 
-    fn next_told(&self) -> Option<KeptWaker> {
+    fn next_told(&self) -> Option<Waker> {
         self.line.borrow_mut().next_told()
     }
 }
@@ -221,7 +229,7 @@ impl<T> Line<T> {
                 let at = mem::replace(&mut self.vacant, entry.behind);
                 // Field by field: nothing is moved out only to be dropped.
                 (entry.standing, entry.behind) = (Standing::Waiting, NONE);
-                (entry.waker, entry.what) = (Some(waker), Some(what));
+                (entry.waker, entry.what) = (waker, Some(what));
                 at
             }
             None => self.push_new(waker, what),
@@ -237,7 +245,7 @@ impl<T> Line<T> {
         let at = at.expect("four thousand million wait for one thing");
         self.entries.push(Entry {
             standing: Standing::Waiting,
-            waker: Some(waker),
+            waker,
             what: Some(what),
             before: NONE,
             behind: NONE,
@@ -253,16 +261,21 @@ impl<T> Line<T> {
             Standing::Calling => self.calling.unlink(&mut self.entries, at),
             Standing::Told => {}
         }
-        let entry = &mut self.entries[at as usize];
-        let (waker, what) = (entry.waker.take(), entry.what.take());
-        entry.behind = self.vacant;
-        self.vacant = at;
+        let waker = mem::replace(&mut self.entries[at as usize].waker, KeptWaker(None));
+        Left { told, what: self.vacate(key), _waker: waker }
+    }
+
+    /// Makes the entry a vacant one. It is in no list, and its waker is out.
+    fn vacate(&mut self, key: Key) -> T {
+        let entry = &mut self.entries[key.0 as usize];
+        let what = entry.what.take();
+        entry.behind = mem::replace(&mut self.vacant, key.0);
         self.taken -= 1;
         if self.taken == 0 && self.entries.capacity() > SPARE {
             // All vacant: nothing of the user's is dropped with them.
             (self.entries, self.vacant) = (Vec::new(), NONE);
         }
-        Left { told, what: what.expect("a key is the only one to its entry"), _waker: waker }
+        what.expect("a key is the only one to its entry")
     }
 
     /// Those that are told stay strung as they are, and change from one list to the end of the other.
@@ -285,10 +298,10 @@ impl<T> Line<T> {
         told
     }
 
-    fn next_told(&mut self) -> Option<KeptWaker> {
+    fn next_told(&mut self) -> Option<Waker> {
         let entry = self.entries.get_mut(self.calling.first as usize)?;
         entry.standing = Standing::Told;
-        let (waker, behind) = (entry.waker.take(), entry.behind);
+        let (waker, behind) = (entry.waker.0.take(), entry.behind);
         self.calling.begin_at(&mut self.entries, behind);
         waker
     }
@@ -342,12 +355,17 @@ impl KeptWaker {
     }
 
     pub(super) fn wake(mut self) {
-        let Some(waker) = self.0.take() else { return };
-        if thread::panicking() {
-            drop(caught(|| waker.wake()));
-        } else {
-            waker.wake();
+        if let Some(waker) = self.0.take() {
+            wake(waker);
         }
+    }
+}
+
+fn wake(waker: Waker) {
+    if thread::panicking() {
+        drop(caught(|| waker.wake()));
+    } else {
+        waker.wake();
     }
 }
 
