@@ -6,6 +6,7 @@
 mod scripted;
 mod support;
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -216,4 +217,40 @@ fn wakers_that_panic_leave_the_condition_whole() {
     assert!(panic_of(|| condition.notify_all()).contains("rude"));
     trace.assert(&["good woken"]);
     assert!(poll(&mut good, Waker::noop()).is_ready() && poll(&mut bad, Waker::noop()).is_ready());
+}
+
+/// The first that is woken drops the wait of the second, which was notified as well, and whose waker panics as
+/// it drops: the notification has gone on to the third by then.
+#[test]
+fn a_waker_that_panics_as_it_drops_takes_no_notification_along() {
+    type Wait = Pin<Box<dyn Future<Output = ()>>>;
+    let (shared, trace) = (Rc::new((Lock::new(0), Condition::new())), Trace::new());
+    let wait = || -> Wait {
+        let shared = Rc::clone(&shared);
+        Box::pin(async move { drop(shared.1.wait(shared.0.lock().await).await) })
+    };
+    let (mut first, mut other, mut third) = (wait(), wait(), wait());
+    let second: Rc<RefCell<Option<Wait>>> = Rc::default();
+    let drops = scripted({
+        let (second, trace) = (Rc::clone(&second), trace.clone());
+        move |moment| {
+            if moment == Moment::Wake {
+                trace.note(panic_of(|| drop(second.take())));
+            }
+        }
+    });
+    let is_kept = Rc::new(Cell::new(true));
+    let rude = scripted({
+        let is_kept = Rc::clone(&is_kept);
+        move |moment| assert!(moment != Moment::Drop || is_kept.get(), "rude")
+    });
+    assert!(poll(&mut first, &drops).is_pending());
+    assert!(poll(&mut other, &rude).is_pending());
+    assert!(poll(&mut third, &noting(&trace, "third")).is_pending());
+    second.replace(Some(other));
+    is_kept.set(false);
+    shared.1.notify(2);
+    is_kept.set(true);
+    trace.assert(&["third woken", "rude"]);
+    assert!(poll(&mut third, Waker::noop()).is_ready());
 }

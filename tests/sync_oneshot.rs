@@ -8,7 +8,7 @@ mod polled;
 mod scripted;
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -189,6 +189,18 @@ fn wakers_and_values_that_panic_leave_the_channel_whole() {
     drop(waits);
     sender.send(6).unwrap();
     assert_eq!(at_once(receiver), Ok(6));
+
+    let (sender, mut receiver) = oneshot::channel::<u32>();
+    let is_kept = Rc::new(Cell::new(true));
+    let kept = Rc::clone(&is_kept);
+    let waker = scripted(move |moment| assert!(moment != Moment::Drop || kept.get(), "dropped"));
+    assert!(Polled::new(&mut receiver).poll_with(&waker).is_pending());
+    let mut closed = Polled::waiting(sender.closed());
+    is_kept.set(false);
+    assert!(panic_of(move || drop(receiver)).contains("dropped"));
+    is_kept.set(true);
+    assert!(closed.is_woken(), "the sender heard of it before");
+    closed.ready();
 }
 
 /// What the clone of a waker sends is there when the poll ends.

@@ -240,16 +240,39 @@ async fn shut_down_with_items_and_with_puts_that_wait() {
     at_once(queue.join());
 }
 
-/// QUE-05: all who wait for an item hear of the end; who was promised one still has it.
+/// QUE-05: who was promised an item still has it, and all who wait for one hear of the end; not before the
+/// last item is out, because one that was promised may be given up.
 #[test]
 fn shut_down_while_some_wait_and_one_was_promised_an_item() {
     let queue = Queue::unbounded();
-    let mut gets = [0, 1, 2].map(|_| Polled::waiting(queue.get()));
+    let [mut promised, mut one, mut other] = [0, 1, 2].map(|_| Polled::waiting(queue.get()));
     queue.try_put(1).unwrap();
     queue.shutdown(false);
-    assert!(gets.iter().all(Polled::is_woken));
-    assert_eq!(at_once(queue.get()), None, "the item is promised");
-    assert_eq!([2, 1, 0].map(|at| gets[at].ready()), [None, None, Some(1)]);
+    let mut late = Polled::waiting(queue.get());
+    assert!(one.poll().is_pending() && other.poll().is_pending());
+    assert_eq!(promised.ready(), Some(1));
+    assert!(one.is_woken() && other.is_woken() && late.is_woken());
+    assert_eq!([late.ready(), other.ready(), one.ready()], [None; 3]);
+
+    // Given up, the item goes to the next in line, and the rest hear of the end behind that one.
+    let queue = Queue::unbounded();
+    let [promised, mut one, mut other] = [0, 1, 2].map(|_| Polled::waiting(queue.get()));
+    queue.try_put(1).unwrap();
+    queue.shutdown(false);
+    let mut late = Polled::waiting(queue.get());
+    drop(promised);
+    assert!(one.is_woken() && !other.is_woken() && !late.is_woken());
+    assert_eq!(one.ready(), Some(1));
+    assert_eq!([other.ready(), late.ready()], [None; 2]);
+
+    // Thrown away, there is nothing to wait for.
+    let queue = Queue::unbounded();
+    let [mut promised, mut one] = [0, 1].map(|_| Polled::waiting(queue.get()));
+    queue.try_put(1).unwrap();
+    queue.shutdown(false);
+    queue.shutdown(true);
+    assert!(one.is_woken());
+    assert_eq!([one.ready(), promised.ready()], [None; 2]);
 
     let queue = Queue::bounded(1);
     queue.try_put(1).unwrap();
@@ -479,6 +502,33 @@ fn a_comparison_that_panics_loses_nothing() {
     }
 }
 
+/// What came while items were compared is promised to who waits; if their waker panics, the item that was
+/// just taken out goes back.
+#[test]
+fn a_waker_that_panics_behind_a_comparison_loses_nothing() {
+    let on_compare = OnCompare::default();
+    let item = |number| Compared { number, on_compare: Rc::clone(&on_compare) };
+    let queue = Rc::new(PriorityQueue::<Compared>::unbounded());
+    let number = async || queue.get().await.map(|item| item.number);
+    let [mut first, mut second] = [0, 1].map(|_| Polled::waiting(number()));
+    let explosive = scripted(|moment| assert_ne!(moment, Moment::Wake, "woken"));
+    let mut third = Box::pin(number());
+    assert!(poll(&mut third, &explosive).is_pending());
+    queue.try_put(item(1)).unwrap();
+    queue.try_put(item(2)).unwrap();
+    let (other, late) = (Rc::clone(&queue), Cell::new(Some(item(3))));
+    *on_compare.borrow_mut() = Some(Box::new(move || {
+        if let Some(late) = late.take() {
+            other.try_put(late).unwrap();
+        }
+    }));
+    assert!(panic_of(|| first.poll()).contains("woken"));
+    *on_compare.borrow_mut() = None;
+    assert_eq!(queue.len(), 3, "it went back");
+    assert_eq!((second.ready(), queue.try_get().unwrap().number), (Some(1), 2));
+    assert_eq!(poll(&mut third, std::task::Waker::noop()), Poll::Ready(Some(3)));
+}
+
 /// Items whose destructors use their own queue, or panic, in a shutdown.
 #[test]
 fn destructors_that_use_their_own_queue_or_panic_are_harmless() {
@@ -546,9 +596,21 @@ fn wakers_that_panic_lose_nothing() {
     assert!(poll(&mut second, &explosive()).is_pending());
     queue.try_put(1).unwrap();
     let mut put = Polled::waiting(queue.put(2));
-    assert!(panic_of(|| queue.shutdown(false)).contains("woken"));
+    queue.shutdown(false);
+    assert!(panic_of(|| first.poll()).contains("woken"), "the other heard of the end");
+    assert_eq!(put.ready(), Err(QueueShutDown(2)));
+    assert_eq!(poll(&mut second, woken), Poll::Ready(Some(1)), "it went back");
+
+    // The same, thrown away: who puts hears of it whatever the waker before it throws.
+    let queue = Queue::bounded(1);
+    let mut first = Polled::waiting(queue.get());
+    let mut second = Box::pin(queue.get());
+    assert!(poll(&mut second, &explosive()).is_pending());
+    queue.try_put(1).unwrap();
+    let mut put = Polled::waiting(queue.put(2));
+    assert!(panic_of(|| queue.shutdown(true)).contains("woken"));
     assert!(put.is_woken());
-    assert_eq!((first.ready(), put.ready()), (Some(1), Err(QueueShutDown(2))));
+    assert_eq!((first.ready(), put.ready()), (None, Err(QueueShutDown(2))));
 }
 
 /// Wakers that use their own queue while they are cloned, woken and dropped.

@@ -258,13 +258,16 @@ impl<'a> Notice<'a> {
 
 impl Drop for Notice<'_> {
     fn drop(&mut self) {
-        let received = match std::mem::replace(&mut self.progress, Progress::Heeded) {
-            Progress::InLine(key) => self.of.waiters.leave(key).told,
-            Progress::Received => true,
-            Progress::New | Progress::Heeded => false,
-        };
-        if received {
-            self.of.notify(1);
+        match std::mem::replace(&mut self.progress, Progress::Heeded) {
+            Progress::InLine(key) => {
+                // Its waker is user code: it drops last, when the notification has gone on.
+                let left = self.of.waiters.leave(key);
+                if left.told {
+                    self.of.notify(1);
+                }
+            }
+            Progress::Received => self.of.notify(1),
+            Progress::New | Progress::Heeded => {}
         }
     }
 }

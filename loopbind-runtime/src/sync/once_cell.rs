@@ -66,10 +66,10 @@ impl<T> OnceCell<T> {
         self.value.get_mut()
     }
 
-    /// Puts a value in that was made otherwise, and lets everybody go who waits for one.
+    /// Puts a value in that was made otherwise.
     ///
     /// # Errors
-    /// The value comes back where there is one, or one is being made.
+    /// The value comes back where there is one, or one is being made: those who wait are to have that one.
     ///
     /// ```
     /// let cell = loopbind::sync::OnceCell::new();

@@ -277,11 +277,10 @@ impl<T> FusedFuture for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // Dropped last, and the waker before it: both are the user's, and may use what is left of the
-        // channel.
+        // Both are the user's: dropped last, whatever they do with what is left of the channel.
+        let _waker = self.shared.receiver.take();
         let _value = match self.shared.phase.replace(Phase::Over) {
             Phase::Open => {
-                drop(self.shared.receiver.take());
                 self.shared.dismiss();
                 None
             }

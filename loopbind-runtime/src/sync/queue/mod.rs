@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 
 use super::line::{Line, Served};
 use shelf::Shelf;
@@ -304,7 +305,9 @@ impl<T> Queue<T> {
     }
 
     /// Shuts the queue down, for good: putting fails from now on, also for those who wait for a place.
-    /// What is in it can still be taken out; once it is empty, getting gives `None`.
+    /// What is in it can still be taken out; once it is empty, getting gives `None`. Who waits for an item
+    /// while others were promised those that are left hears of the end when they have taken them, or has what
+    /// one of them gives up.
     ///
     /// `immediate` throws away what is in it and counts that as done: those who wait for items are told at
     /// once, and those who [`join`](Queue::join) wait only for what was taken out before. A queue that was
@@ -334,7 +337,7 @@ impl<T> Queue<T> {
         };
         // In asyncio's order, and each whatever the wakers before it throw.
         let _putters = Dismissal(&self.putters);
-        let _getters = Dismissal(&self.getters);
+        let _getters = self.has_ended().then(|| Dismissal(&self.getters));
         let _joiners = (self.unfinished.get() == 0).then(|| Dismissal(&self.joiners));
     }
 
@@ -423,9 +426,10 @@ impl<T> Queue<T> {
         self.len.get() + self.putters.called() < self.capacity
     }
 
-    /// Whether no item will ever be free again.
+    /// Whether no item will come out again, not even one that was promised and is given up.
+    #[inline]
     fn has_ended(&self) -> bool {
-        self.is_shut_down() && self.len.get() <= self.getters.called()
+        self.len.get() == 0 && self.is_shut_down()
     }
 
     #[inline]
@@ -450,7 +454,11 @@ impl<T> Queue<T> {
             _ => self.take_off()?,
         };
         if self.putters.waiting() > 0 && self.has_place() {
-            return Some(self.serve_putters_with(item));
+            return Some(self.holding(item, || self.putters.serve(|| self.has_place())));
+        }
+        if self.getters.waiting() > 0 && self.has_ended() {
+            // They waited for what might have been given up.
+            return Some(self.holding(item, || self.getters.dismiss()));
         }
         Some(item)
     }
@@ -465,26 +473,38 @@ impl<T> Queue<T> {
     /// To compare items is user code. Meanwhile nobody gets any; and it may panic, then the one that was to
     /// be taken is still there.
     fn pop_least(&self) -> Option<T> {
-        struct Compared<'a, T>(&'a Queue<T>);
-        impl<T> Drop for Compared<'_, T> {
+        struct Unwinding<'a, T>(&'a Queue<T>);
+        impl<T> Drop for Unwinding<'_, T> {
             fn drop(&mut self) {
-                let queue = self.0;
-                if queue.life.get() == Life::Emptied && !queue.is_empty() {
-                    // It was shut down by a comparison, while the items were out.
-                    queue.shutdown(true);
-                }
-                queue.serve_getters();
+                self.0.compared();
             }
         }
         if self.shelf.is_comparing() {
             return None;
         }
-        let _compared = Compared(self);
-        self.take_off()
+        let unwinding = Unwinding(self);
+        let item = self.take_off();
+        mem::forget(unwinding);
+        match item {
+            Some(item) => Some(self.holding(item, || self.compared())),
+            None => {
+                self.compared();
+                None
+            }
+        }
     }
 
-    /// An item is out, and its place is another's. If a waker throws, the item goes back.
-    fn serve_putters_with(&self, item: T) -> T {
+    /// The items are back on their shelf.
+    fn compared(&self) {
+        if self.life.get() == Life::Emptied && !self.is_empty() {
+            // It was shut down by a comparison, while the items were out.
+            self.shutdown(true);
+        }
+        self.serve_getters();
+    }
+
+    /// An item is out, and others are told of what follows from that. If a waker throws, the item goes back.
+    fn holding(&self, item: T, tell: impl FnOnce()) -> T {
         struct Back<'a, T>(&'a Queue<T>, Option<T>);
         impl<T> Drop for Back<'_, T> {
             fn drop(&mut self) {
@@ -496,7 +516,7 @@ impl<T> Queue<T> {
             }
         }
         let mut back = Back(self, Some(item));
-        self.putters.serve(|| self.has_place());
+        tell();
         match back.1.take() {
             Some(item) => item,
             None => unreachable!("only an unwinding `Back` gives its item back"),
