@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use loopbind::task::ContextVar;
 use loopbind::{
     EventLoop, RemoteTask, Task, TaskError, UnhandledPanic, get_running_loop, run, sleep, spawn,
     spawn_blocking, task, time, yield_now,
@@ -257,4 +258,38 @@ fn a_hydra_left_at_the_end_of_a_run_does_not_keep_it() {
         .detach();
     })
     .unwrap();
+}
+
+/// A task that panicked, whose future's destructor panics too; whoever hears of that drops the task's
+/// handle, so that its context goes with the report, and the destructor of a value in it panics as well.
+#[test]
+fn a_context_that_goes_with_a_report_throws_nothing_through_the_loop() {
+    static BOMB: ContextVar<Rc<Bomb>> = ContextVar::new("bomb");
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("{}", self.0);
+        }
+    }
+    let event_loop = EventLoop::new().unwrap();
+    let (heard, handle) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(None::<Task<()>>)));
+    let (hears, dropped) = (Rc::clone(&heard), Rc::clone(&handle));
+    event_loop.set_exception_handler(Some(Box::new(move |_, context| {
+        let panic = context.panic.as_ref().and_then(|panic| panic.message());
+        hears.borrow_mut().push(panic.unwrap_or_default().to_owned());
+        drop(dropped.take());
+    })));
+    // Owned by the future, and no local of its: it outlives the panic of the poll.
+    let bomb = Bomb("of the future");
+    handle.set(Some(event_loop.create_task(poll_fn(move |_| {
+        let _ = &bomb;
+        BOMB.set(Rc::new(Bomb("of the context")));
+        resume_unwind(Box::new("of the task"))
+    }))));
+    let next = Rc::new(Cell::new(false));
+    let flag = Rc::clone(&next);
+    event_loop.call_soon(move || flag.set(true));
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(*heard.borrow(), ["of the future", "of the task", "of the context"]);
+    assert!(next.get() && event_loop.all_tasks().is_empty());
 }

@@ -423,8 +423,9 @@ fn within_its_own<R>(head: &Header, local: &Local, f: impl FnOnce() -> R) -> R {
     }
     let (context, none) = (head.context(), Place::default());
     let result = within(context.as_ref().map_or(&none, Context::place), f);
-    // The task's share is the last one then, as it should be.
-    drop(context);
+    // The task's share is the last one then, as it should be, unless `f` took that away.
+    let dropped = context.map_or(Ok(()), Context::let_go);
+    report_values(dropped, local);
     report_values(none.clear(), local);
     result
 }

@@ -11,7 +11,9 @@ use std::task::{Context, Poll};
 use super::anchor;
 use super::error::TaskError;
 use super::header::Header;
+use super::home::Home;
 use super::memory;
+use super::state::State;
 use crate::current;
 use crate::panic::PanicPayload;
 
@@ -176,18 +178,34 @@ impl<F: Future> TaskCell<F> {
 
     unsafe fn free(header: NonNull<Header>) {
         let cell = header.cast::<Self>();
-        // SAFETY: the last reference was given up, so the cell is ours. A home that is at home is the
-        // running loop's, which keeps it.
+        // SAFETY: the last reference was given up, so the cell is ours; its block came from `take` or
+        // `allocate` for this type. What its header had of the home is given up with it.
         unsafe {
             let (home, state) = (header.as_ref().home.as_ptr(), header.as_ref().state.get());
-            let is_home = current::is_running(home);
+            let _emptied = Emptied { cell, home, state };
             ptr::drop_in_place(cell.as_ptr());
-            if is_home {
-                (*home).local().spares.give(cell);
+        }
+    }
+}
+
+/// The block of a cell that is dropped. It goes back also where what is in it panics: in the hands of who
+/// posted it, and was refused, that is the user's.
+struct Emptied<F: Future> {
+    cell: NonNull<TaskCell<F>>,
+    home: *const Home,
+    state: State,
+}
+
+impl<F: Future> Drop for Emptied<F> {
+    fn drop(&mut self) {
+        // SAFETY: as `free`, which made this. A home that is at home is the running loop's, which keeps it.
+        unsafe {
+            if current::is_running(self.home) {
+                (*self.home).local().spares.give(self.cell);
             } else {
-                memory::free(cell);
+                memory::free(self.cell);
             }
-            anchor::let_go(home, state);
+            anchor::let_go(self.home, self.state);
         }
     }
 }

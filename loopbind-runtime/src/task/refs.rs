@@ -47,6 +47,8 @@ const ONE: isize = 1 << SHIFT;
 
 /// What `own` says once the parts are merged.
 const GONE: i32 = i32::MIN;
+/// The least it says before: so many were made elsewhere and given up at home.
+const LEAST: i32 = GONE + 1;
 
 /// Half of what fits: a program that forgets wakers in a loop ends here, not in a wrapped count.
 const LIMIT: isize = isize::MAX / 2;
@@ -134,6 +136,9 @@ impl Refs {
         if own == GONE {
             return self.release();
         }
+        if own == LEAST {
+            return self.owe();
+        }
         self.own.set(own - 1);
         if own > 1 {
             return Released::Not;
@@ -143,6 +148,15 @@ impl Refs {
             0 => Released::Last,
             _ => Released::Not,
         }
+    }
+
+    /// One less than a plain count can hold: what it owes is paid where the others were counted, who
+    /// are many, or there would not be so much to owe.
+    #[cold]
+    fn owe(&self) -> Released {
+        self.own.set(0);
+        self.add_many(LEAST as isize - 1);
+        Released::Not
     }
 
     /// Owner: the loop gives up its reference; `bound` of those that are left cannot leave the thread.
@@ -368,5 +382,20 @@ mod tests {
         assert_eq!(refs.release_own(), Released::Not);
         assert_eq!(settle(&refs, 0), Released::Not, "a great many are left");
         assert_eq!(count(refs.shared.load(Ordering::Relaxed)), i32::MAX as isize - 2 + 1);
+    }
+
+    #[test]
+    fn less_than_a_plain_count_can_hold() {
+        let refs = Refs::new(1);
+        // One by one: cloned elsewhere, and dropped at home.
+        let many = i32::MAX as isize + 2;
+        refs.add_many(many + 1);
+        refs.own.set(LEAST + 1);
+        for left in [3, 2] {
+            assert_eq!(refs.release_own(), Released::Not);
+            assert_eq!(refs.count(), left, "still counted, and not taken for merged");
+        }
+        assert_eq!(refs.release_own(), Released::Not, "the loop has one");
+        assert_eq!(refs.settle(0), Released::Last);
     }
 }
