@@ -16,6 +16,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use futures::AsyncReadExt;
+use futures::channel::oneshot;
 use loopbind::net::{
     TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host, start_server,
 };
@@ -248,16 +249,21 @@ fn closed_while_other_threads_work_for_it() {
         for _ in 0..3 {
             let event_loop = EventLoop::new().unwrap();
             let (release, wait) = channel::<()>();
+            let (begun, begins) = oneshot::channel();
             let (parts, processes) = event_loop
                 .run_until_complete(async {
                     let busy = be_busy().await?;
-                    let job = spawn_blocking(move || wait.recv().is_err());
+                    let job = spawn_blocking(move || {
+                        begun.send(()).unwrap();
+                        wait.recv().is_err()
+                    });
                     spawn(async move { job.await.unwrap() });
                     for _ in 0..3 {
                         spawn(lookup_host("localhost:80"));
                     }
                     spawn(TcpStream::connect("localhost:9"));
-                    yield_now().await;
+                    // One that has not begun is called off by the close.
+                    begins.await.unwrap();
                     io::Result::Ok(busy)
                 })
                 .unwrap()

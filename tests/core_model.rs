@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -941,5 +941,260 @@ fn random_programs_take_the_steps_the_model_takes_and_leave_no_block_behind() {
         }
         assert_eq!(BLOCKS.load(Ordering::Relaxed), before, "program {seed} left blocks behind");
     }
+    COUNTS.set(false);
+}
+
+// ─── at the same time ───────────────────────────────────────────────────────────────────────────
+
+/// What other threads have of a task, and how often they, or the loop's own, have used it.
+#[derive(Clone, Default)]
+struct Uses {
+    wakes: Arc<AtomicUsize>,
+    asked: Arc<AtomicBool>,
+}
+
+enum Hand {
+    Waker(Waker, Uses),
+    Abort(AbortHandle, Uses),
+}
+
+impl Clone for Hand {
+    fn clone(&self) -> Self {
+        match self {
+            Hand::Waker(waker, uses) => Hand::Waker(waker.clone(), uses.clone()),
+            Hand::Abort(handle, uses) => Hand::Abort(handle.clone(), uses.clone()),
+        }
+    }
+}
+
+/// What lies about for anybody to take.
+#[derive(Clone, Default)]
+struct Pile(Arc<Mutex<Vec<Hand>>>);
+
+impl Pile {
+    fn put(&self, hand: Hand) {
+        self.0.lock().unwrap().push(hand);
+    }
+
+    fn take(&self, draw: u64) -> Option<Hand> {
+        let mut hands = self.0.lock().unwrap();
+        let len = hands.len();
+        (len > 0).then(|| hands.swap_remove(draw as usize % len))
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Does something with something.
+    fn use_one(&self, dice: &mut Dice) {
+        let Some(hand) = self.take(dice.draw()) else { return };
+        // At most so many: most are dropped as they are used.
+        if dice.draw() % 3 == 0 && self.len() < 60 {
+            self.put(hand.clone());
+        }
+        let by_value = dice.draw() % 2 == 0;
+        match hand {
+            _ if dice.draw() % 4 == 0 => {}
+            Hand::Waker(waker, uses) => {
+                uses.wakes.fetch_add(1, Ordering::Relaxed);
+                if by_value {
+                    waker.wake();
+                } else {
+                    waker.wake_by_ref();
+                }
+            }
+            Hand::Abort(handle, uses) => {
+                if !handle.is_finished() {
+                    uses.asked.store(true, Ordering::Relaxed);
+                    // An errand is a wake as well.
+                    uses.wakes.fetch_add(1, Ordering::Relaxed);
+                    let _ = if by_value { handle.abort() } else { handle.cancel() };
+                }
+            }
+        }
+    }
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn draw(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 16
+    }
+}
+
+/// A task that lives for a few polls, in a block that it shares with those before and after it.
+struct Tenant {
+    pile: Pile,
+    uses: Uses,
+    dice: Dice,
+    polls: usize,
+    is_done: bool,
+    alive: Rc<Cell<isize>>,
+    closing: Rc<Cell<bool>>,
+    home: ThreadId,
+}
+
+impl Future for Tenant {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Each poll but the first is due to a wake of its own.
+        assert!(self.polls <= self.uses.wakes.load(Ordering::Relaxed), "a wake of somebody else's");
+        self.polls += 1;
+        let pile = self.pile.clone();
+        match self.dice.draw() % 4 {
+            0 => {
+                self.is_done = true;
+                return Poll::Ready(());
+            }
+            1 => {
+                self.uses.wakes.fetch_add(1, Ordering::Relaxed);
+                cx.waker().wake_by_ref();
+            }
+            2 => pile.use_one(&mut self.dice),
+            _ => {}
+        }
+        if pile.len() < 60 {
+            pile.put(Hand::Waker(cx.waker().clone(), self.uses.clone()));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        assert_eq!(thread::current().id(), self.home, "dropped away from home");
+        let was_asked = self.uses.asked.load(Ordering::Relaxed);
+        assert!(self.is_done || was_asked || self.closing.get(), "nobody asked it to end");
+        self.alive.set(self.alive.get() - 1);
+        self.pile.clone().use_one(&mut self.dice);
+    }
+}
+
+fn rush(seed: u64) {
+    let event_loop = EventLoop::new().unwrap();
+    event_loop.set_exception_handler(Some(Box::new(|_, context| panic!("{context}"))));
+    let (pile, over) = (Pile::default(), Arc::new(AtomicBool::new(false)));
+    let others: Vec<_> = (1..=1 + seed % 3)
+        .map(|number| {
+            let (pile, over) = (pile.clone(), Arc::clone(&over));
+            let mut dice = Dice((seed + number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            thread::spawn(move || {
+                COUNTS.set(true);
+                while !over.load(Ordering::Relaxed) {
+                    pile.use_one(&mut dice);
+                }
+            })
+        })
+        .collect();
+    let (alive, closing) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let failed = RefCell::new(None);
+    let mut kept = Vec::new();
+    for _ in 0..200 {
+        if dice.draw() % 2 == 0 && alive.get() < 20 {
+            alive.set(alive.get() + 1);
+            let uses = Uses::default();
+            let task = event_loop.create_task(Tenant {
+                pile: pile.clone(),
+                uses: uses.clone(),
+                dice: Dice(dice.draw() | 1),
+                polls: 0,
+                is_done: false,
+                alive: Rc::clone(&alive),
+                closing: Rc::clone(&closing),
+                home: thread::current().id(),
+            });
+            match dice.draw() % 4 {
+                0 => pile.put(Hand::Abort(task.abort_handle(), uses)),
+                1 => kept.push(task),
+                2 => task.detach(),
+                _ => {}
+            }
+        }
+        if dice.draw() % 8 == 0 {
+            kept.clear();
+        }
+        if dice.draw() % 4 == 0 {
+            pile.use_one(&mut dice);
+        }
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        for task in &mut kept {
+            if let Some(Err(TaskError::Panicked(payload))) = task.try_result() {
+                failed.replace(Some(payload));
+            }
+        }
+        kept.retain(|task| !task.is_finished());
+    }
+    // The others go on meanwhile, and for a while beyond.
+    closing.set(true);
+    drop(event_loop);
+    let late = pile.len();
+    for _ in 0..late {
+        pile.use_one(&mut dice);
+    }
+    over.store(true, Ordering::Relaxed);
+    for other in others {
+        other.join().unwrap();
+    }
+    pile.0.lock().unwrap().clear();
+    if let Some(payload) = failed.take() {
+        payload.resume();
+    }
+    assert_eq!(alive.get(), 0, "not dropped");
+}
+
+/// Wakes, clones, drops and aborts of other threads while tasks end, blocks find their next tenants, and the
+/// loop closes: no wake reaches a later tenant, and no block is left. Invariants 7 and 8 of the design.
+#[test]
+fn hands_on_tasks_that_end_meanwhile_reach_nobody_else_and_leave_no_block_behind() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    COUNTS.set(true);
+    rush(0);
+    for seed in programs(0..100) {
+        let before = BLOCKS.load(Ordering::Relaxed);
+        if let Err(payload) = catch_unwind(|| rush(seed)) {
+            eprintln!("program {seed}");
+            resume_unwind(payload);
+        }
+        assert_eq!(BLOCKS.load(Ordering::Relaxed), before, "program {seed} left blocks behind");
+    }
+    COUNTS.set(false);
+}
+
+/// What is posted to a closed loop is dropped by the poster, and its block goes back, also where that
+/// destructor panics.
+#[test]
+fn a_refused_post_whose_drop_panics_leaves_no_block_behind() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(Thrown));
+        }
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    COUNTS.set(true);
+    let event_loop = EventLoop::new().unwrap();
+    let handle = event_loop.handle();
+    event_loop.close().unwrap();
+    let before = BLOCKS.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        let bomb = Bomb;
+        let posted = catch_unwind(AssertUnwindSafe(|| {
+            handle.call_soon_threadsafe(move || {
+                let _bomb = bomb;
+            })
+        }));
+        assert!(posted.unwrap_err().is::<Thrown>());
+    }
+    assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
     COUNTS.set(false);
 }

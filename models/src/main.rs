@@ -11,6 +11,7 @@
 
 mod atomic;
 mod desk;
+mod ends;
 mod letters;
 mod tasks;
 
@@ -31,7 +32,7 @@ use std::time::Instant;
 const PREEMPTIONS: usize = 3;
 
 /// Each holds, in every order of events.
-const MODELS: [(&str, fn()); 12] = [
+const MODELS: [(&str, fn()); 18] = [
     ("posts arrive once each, in order, with what was written before", letters::posts_arrive),
     ("who parks is woken by a post, whenever it comes", letters::a_post_ends_the_sleep),
     ("two posters and a sleeper", letters::two_posts_end_the_sleep),
@@ -44,14 +45,23 @@ const MODELS: [(&str, fn()); 12] = [
     ("kept elsewhere beyond the loop's end", tasks::kept_beyond_the_end),
     ("woken while the loop closes", tasks::woken_while_closing),
     ("a task that is over is shared", tasks::shared_when_over),
+    ("who sees the end sees what the future's drop did", ends::the_end_is_seen),
+    ("aborted elsewhere, while the task ends", ends::aborted_while_it_ends),
+    ("woken from two threads while the loop closes", ends::two_wake_while_closing),
+    ("where no reference is counted, no wake is to come", ends::none_is_counted_that_may_wake),
+    ("an entry that nobody else has serves again", ends::alone_it_serves_again),
+    ("a task that is over is shared, and woken", ends::shared_twice_when_over),
 ];
 
 /// Each has a mistake in it that must be found: a checker that finds nothing proves nothing.
-const MISTAKES: [(&str, fn()); 4] = [
+const MISTAKES: [(&str, fn()); 7] = [
     ("asleep without a last look", letters::mistake_no_last_look),
     ("a redundant wake that writes nothing", tasks::mistake_redundant_wake),
     ("a poster that touches what it posted", tasks::mistake_touch_after_post),
     ("an end that does not merge the counts", tasks::mistake_no_merge),
+    ("an end that is shown before the future is dropped", ends::mistake_end_before_drop),
+    ("an entry that serves again while somebody has it", ends::mistake_serves_again),
+    ("a task that is over, shared with the counts apart", ends::mistake_shared_apart),
 ];
 
 fn main() {

@@ -12,17 +12,17 @@ use crate::ready::Node;
 use crate::refs::{Errand, Refs, Released, Settled};
 
 #[repr(C)]
-struct Task {
+pub(crate) struct Task {
     node: Node,
-    refs: Refs,
+    pub(crate) refs: Refs,
     /// Stands for all that is the owner's thread's, and is seen last by who frees.
-    body: Cell<u32>,
+    pub(crate) body: Cell<u32>,
 }
 
 /// A loop, as far as its tasks know it.
 #[derive(Default)]
-struct Home {
-    inbox: Inbox,
+pub(crate) struct Home {
+    pub(crate) inbox: Inbox,
     /// Tasks that were not freed.
     alive: AtomicIsize,
 }
@@ -33,7 +33,7 @@ unsafe impl Send for Home {}
 unsafe impl Sync for Home {}
 
 /// A reference, on any thread.
-struct Away {
+pub(crate) struct Away {
     task: NonNull<Task>,
     home: Arc<Home>,
 }
@@ -43,13 +43,13 @@ unsafe impl Send for Away {}
 
 impl Home {
     /// A task with two references: the loop's and a handle's.
-    fn spawn(&self) -> NonNull<Task> {
+    pub(crate) fn spawn(&self) -> NonNull<Task> {
         self.alive.fetch_add(1, Ordering::Relaxed);
         let task = Task { node: Node::default(), refs: Refs::new(2), body: Cell::new(0) };
         NonNull::from(Box::leak(Box::new(task)))
     }
 
-    fn free_if(&self, released: Released, task: NonNull<Task>) {
+    pub(crate) fn free_if(&self, released: Released, task: NonNull<Task>) {
         if released == Released::Last {
             // SAFETY: the last reference is gone.
             let task = unsafe { Box::from_raw(task.as_ptr()) };
@@ -60,12 +60,12 @@ impl Home {
         }
     }
 
-    fn release_own(&self, task: NonNull<Task>) {
+    pub(crate) fn release_own(&self, task: NonNull<Task>) {
         // SAFETY: alive by the reference that is given up.
         self.free_if(unsafe { task.as_ref() }.refs.release_own(), task);
     }
 
-    fn settle(&self, task: NonNull<Task>, bound: isize) {
+    pub(crate) fn settle(&self, task: NonNull<Task>, bound: isize) {
         // SAFETY: alive by the loop's reference.
         let refs = unsafe { &task.as_ref().refs };
         match refs.settle(bound) {
@@ -79,7 +79,7 @@ impl Home {
     }
 
     /// Takes in what was posted; how many wakes there were, and whether a cancel was among them.
-    fn take_in(&self) -> (usize, bool) {
+    pub(crate) fn take_in(&self) -> (usize, bool) {
         let (mut wakes, mut asked) = (0, false);
         for node in self.inbox.take() {
             let (wake, ask) = self.arrive(node.cast());
@@ -88,7 +88,7 @@ impl Home {
         (wakes, asked)
     }
 
-    fn arrive(&self, task: NonNull<Task>) -> (usize, bool) {
+    pub(crate) fn arrive(&self, task: NonNull<Task>) -> (usize, bool) {
         // SAFETY: alive by the post's reference.
         let errand = unsafe { task.as_ref() }.refs.arrive();
         // A poll, which uses what is the owner's.
@@ -101,24 +101,29 @@ impl Home {
 }
 
 /// What a poll's waker gives.
-fn clone_at_home(home: &Arc<Home>, task: NonNull<Task>) -> Away {
+pub(crate) fn clone_at_home(home: &Arc<Home>, task: NonNull<Task>) -> Away {
     // SAFETY: alive by the caller's reference.
     unsafe { task.as_ref() }.refs.add_own();
     Away { task, home: Arc::clone(home) }
 }
 
 impl Away {
-    fn task(&self) -> &Task {
+    /// Of a reference that was counted.
+    pub(crate) fn new(task: NonNull<Task>, home: &Arc<Home>) -> Away {
+        Away { task, home: Arc::clone(home) }
+    }
+
+    pub(crate) fn task(&self) -> &Task {
         // SAFETY: alive by this reference.
         unsafe { self.task.as_ref() }
     }
 
-    fn clone(&self) -> Away {
+    pub(crate) fn clone(&self) -> Away {
         self.task().refs.add();
         Away { task: self.task, home: Arc::clone(&self.home) }
     }
 
-    fn drop(self) {
+    pub(crate) fn drop(self) {
         self.home.free_if(self.task().refs.release(), self.task);
     }
 
@@ -130,7 +135,7 @@ impl Away {
         }
     }
 
-    fn wake(self) {
+    pub(crate) fn wake(self) {
         if self.task().refs.send(Errand::Wake) {
             Self::post(self.task, &self.home);
         } else {
@@ -138,7 +143,7 @@ impl Away {
         }
     }
 
-    fn send_by_ref(&self, errand: Errand) {
+    pub(crate) fn send_by_ref(&self, errand: Errand) {
         if self.task().refs.send(errand) {
             self.task().refs.add();
             Self::post(self.task, &self.home);
@@ -146,7 +151,7 @@ impl Away {
     }
 }
 
-fn all_freed(home: &Home, others: Vec<JoinHandle<()>>) {
+pub(crate) fn all_freed(home: &Home, others: Vec<JoinHandle<()>>) {
     for other in others {
         other.join().unwrap();
     }
@@ -315,7 +320,7 @@ pub(crate) fn mistake_redundant_wake() {
     other.join().unwrap();
 }
 
-struct SendCell(Arc<Cell<u32>>);
+pub(crate) struct SendCell(pub(crate) Arc<Cell<u32>>);
 
 // SAFETY: a mistake, for the checker to find.
 unsafe impl Send for SendCell {}
