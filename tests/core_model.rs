@@ -22,10 +22,11 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
+use loopbind::task::ContextVar;
 use loopbind::{AbortHandle, EventLoop, Handle, Task, TaskError};
 
 // ─── the allocator ──────────────────────────────────────────────────────────────────────────────
@@ -407,6 +408,7 @@ impl World {
     /// The place of code that runs here, where the caller knows of nothing nearer.
     fn place(&self) -> Place {
         match self.model.borrow().phase() {
+            _ if self.other.is_running() => Place::OtherLoop,
             Phase::On => Place::Step,
             _ => Place::Outside,
         }
@@ -447,6 +449,44 @@ impl World {
             place: ptr::null(),
             padding: MaybeUninit::uninit(),
         })
+    }
+
+    /// A destructor or a waker does something, and throws now and then.
+    fn interfere(self: &Rc<Self>) {
+        if self.model.borrow().phase() == Phase::Closed || thread::panicking() {
+            return;
+        }
+        if self.draw(2) == 0 {
+            self.act(self.place());
+        }
+        if self.draw(4) == 0 {
+            resume_unwind(Box::new(Thrown));
+        }
+    }
+
+    /// Polls a handle in the step of `task`, sometimes with a waker that is not a task's.
+    fn wait_for(
+        self: &Rc<Self>,
+        known: usize,
+        handle: &mut Task<Entry>,
+        task: usize,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Entry, TaskError>> {
+        let is_foreign = self.draw(4) == 0;
+        let waker = if is_foreign { Waker::from(Arc::new(Foreign)) } else { cx.waker().clone() };
+        // The waker that was there before may throw as it goes.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(handle).poll(&mut Context::from_waker(&waker))
+        }));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+        if let Ok(Poll::Ready(outcome)) = polled {
+            return Poll::Ready(outcome);
+        }
+        let known = &mut self.model.borrow_mut().known[known];
+        assert_eq!(known.end, None);
+        known.waiter = (!is_foreign).then_some(task);
+        known.awaited |= polled.is_ok();
+        Poll::Pending
     }
 
     /// What anybody can do anywhere on the loop's thread.
@@ -543,15 +583,14 @@ impl World {
         if self.draw(4) == 0 {
             return handle.detach();
         }
-        {
-            let mut model = self.model.borrow_mut();
-            model.known[task].waiter = None;
-            let known = &model.known[task];
-            if known.end.is_none() && known.awaited && !known.cancel {
-                model.cancel(task);
-            }
-        }
+        self.model.borrow_mut().known[task].waiter = None;
+        // First the waker of who waited, which may interfere.
         drop(handle);
+        let mut model = self.model.borrow_mut();
+        let known = &model.known[task];
+        if known.end.is_none() && known.awaited && !known.cancel {
+            model.cancel(task);
+        }
     }
 
     fn abort(&self, task: usize, handle: AbortHandle, place: Place) {
@@ -738,19 +777,20 @@ impl Future for Script {
         assert!(!world.model.borrow().known[task].cancel, "task {task} was asked to end");
         assert!(loopbind::task::current().is_some(), "a task is current in its poll");
         if let Some((known, mut handle)) = self.inner.take() {
-            match Pin::new(&mut handle).poll(cx) {
+            match world.wait_for(known, &mut handle, task, cx) {
                 Poll::Ready(outcome) => world.check_outcome(known, &outcome),
-                Poll::Pending => {
-                    assert_eq!(world.model.borrow().known[known].end, None);
-                    world.model.borrow_mut().known[known].waiter = Some(task);
-                    self.inner = Some((known, handle));
-                }
+                Poll::Pending => self.inner = Some((known, handle)),
             }
         }
         if world.draw(2) == 0 {
             world.wakers.borrow_mut().push((task, cx.waker().clone()));
         }
         world.act(Place::Step);
+        if world.draw(6) == 0 {
+            world.alive.set(world.alive.get() + 1);
+            let whim = Rc::new(Whim(Rc::clone(&world)));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(WHIM.set(whim))));
+        }
         match world.draw(9) {
             0 | 1 => {
                 self.returned = Some(End::Value);
@@ -767,14 +807,8 @@ impl Future for Script {
             }
             5 if self.inner.is_none() => {
                 if let Some((known, mut handle)) = world.pick(&world.tasks) {
-                    match Pin::new(&mut handle).poll(cx) {
-                        Poll::Pending => {
-                            let mut model = world.model.borrow_mut();
-                            model.known[known].waiter = Some(task);
-                            model.known[known].awaited = true;
-                            drop(model);
-                            self.inner = Some((known, handle));
-                        }
+                    match world.wait_for(known, &mut handle, task, cx) {
+                        Poll::Pending => self.inner = Some((known, handle)),
                         Poll::Ready(Err(TaskError::SelfAwait)) => {
                             assert_eq!(known, task);
                             world.tasks.borrow_mut().push((known, handle));
@@ -831,6 +865,46 @@ impl Drop for Script {
     }
 }
 
+/// A value of a context, which interferes as it goes.
+struct Whim(Rc<World>);
+
+static WHIM: ContextVar<Rc<Whim>> = ContextVar::new("whim");
+
+impl Drop for Whim {
+    fn drop(&mut self) {
+        self.0.alive.set(self.0.alive.get() - 1);
+        self.0.interfere();
+    }
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// A waker that interferes as it is woken, and as it goes.
+struct Foreign;
+
+impl Foreign {
+    fn interfere(&self) {
+        let world = WORLD.with_borrow(Clone::clone);
+        if let Some(world) = world {
+            world.interfere();
+        }
+    }
+}
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.interfere();
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.interfere();
+    }
+}
+
 /// The same in a block of another size or alignment, where it must stay from the first poll on.
 struct Padded<P> {
     script: Script,
@@ -878,6 +952,7 @@ fn play(seed: u64) {
         wakers: RefCell::default(),
         aborts: RefCell::default(),
     });
+    WORLD.set(Some(Rc::clone(&world)));
     for _ in 0..40 {
         match world.draw(8) {
             0 | 1 => world.turn(),
@@ -907,6 +982,7 @@ fn play(seed: u64) {
         world.check_outcome(task, &outcome);
     }
     world.callbacks.take();
+    WORLD.take();
     let (wakers, aborts) = (world.wakers.take(), world.aborts.take());
     assert_eq!(world.alive.get(), 0, "not dropped");
     assert_eq!(Rc::strong_count(&world), 1, "somebody holds the world");
