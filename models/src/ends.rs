@@ -139,7 +139,9 @@ pub(crate) fn shared_twice_when_over() {
     let one = thread::spawn(move || waker.wake());
     home.settle(task, 1);
     // SAFETY: alive by the handle's reference.
-    unsafe { task.as_ref() }.refs.share();
+    let refs = unsafe { &task.as_ref().refs };
+    refs.merge();
+    refs.add();
     let away = Away::new(task, &home);
     let two = thread::spawn(move || {
         away.clone().drop();

@@ -396,6 +396,6 @@ mod tests {
             assert_eq!(refs.count(), left, "still counted, and not taken for merged");
         }
         assert_eq!(refs.release_own(), Released::Not, "the loop has one");
-        assert_eq!(refs.settle(0), Released::Last);
+        assert_eq!(settle(&refs, 0), Released::Last);
     }
 }
