@@ -59,18 +59,12 @@ pub(crate) fn aborted_while_it_ends() {
     all_freed(&home, vec![other]);
 }
 
-/// Two that wake, by value and by reference, while the loop closes and ends the task.
+/// Two that wake, while the loop closes and ends the task.
 pub(crate) fn two_wake_while_closing() {
     let home = Arc::new(Home::default());
     let task = home.spawn();
     let (one, two) = (clone_at_home(&home, task), clone_at_home(&home, task));
-    let others = vec![
-        thread::spawn(move || one.wake()),
-        thread::spawn(move || {
-            two.send_by_ref(Errand::Wake);
-            two.drop();
-        }),
-    ];
+    let others = vec![thread::spawn(move || one.wake()), thread::spawn(move || two.wake())];
     for node in home.inbox.close() {
         home.arrive(node.cast());
     }
