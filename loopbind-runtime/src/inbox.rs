@@ -15,7 +15,7 @@
 //! sleeper cost one ring.
 //!
 //! Nodes are taken all at once, never one by one, and a node is posted only by who holds its
-//! exclusive right to (`QUEUED` in the task's reference word), so that there is no ABA.
+//! exclusive right to (`QUEUED` of `task::refs`), so that there is no ABA.
 //!
 //! [`take`]: Inbox::take
 //! [`unpark`]: Inbox::unpark

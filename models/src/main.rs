@@ -9,6 +9,7 @@
 //! cargo run --release -- 5     # with five
 //! ```
 
+mod anchors;
 mod atomic;
 mod desk;
 mod ends;
@@ -32,7 +33,7 @@ use std::time::Instant;
 const PREEMPTIONS: usize = 3;
 
 /// Each holds, in every order of events.
-const MODELS: [(&str, fn()); 18] = [
+const MODELS: [(&str, fn()); 20] = [
     ("posts arrive once each, in order, with what was written before", letters::posts_arrive),
     ("who parks is woken by a post, whenever it comes", letters::a_post_ends_the_sleep),
     ("two posters and a sleeper", letters::two_posts_end_the_sleep),
@@ -51,10 +52,12 @@ const MODELS: [(&str, fn()); 18] = [
     ("where no reference is counted, no wake is to come", ends::none_is_counted_that_may_wake),
     ("an entry that nobody else has serves again", ends::alone_it_serves_again),
     ("a task that is over is shared, and woken", ends::shared_twice_when_over),
+    ("woken while the loop goes, and its home with it", anchors::woken_while_the_home_goes),
+    ("kept elsewhere beyond its home's loop", anchors::kept_beyond_the_home),
 ];
 
 /// Each has a mistake in it that must be found: a checker that finds nothing proves nothing.
-const MISTAKES: [(&str, fn()); 7] = [
+const MISTAKES: [(&str, fn()); 8] = [
     ("asleep without a last look", letters::mistake_no_last_look),
     ("a redundant wake that writes nothing", tasks::mistake_redundant_wake),
     ("a poster that touches what it posted", tasks::mistake_touch_after_post),
@@ -62,6 +65,7 @@ const MISTAKES: [(&str, fn()); 7] = [
     ("an end that is shown before the future is dropped", ends::mistake_end_before_drop),
     ("an entry that serves again while somebody has it", ends::mistake_serves_again),
     ("a task that is over, shared with the counts apart", ends::mistake_shared_apart),
+    ("a task that is shared before it keeps its home", anchors::mistake_merge_then_keep),
 ];
 
 fn main() {

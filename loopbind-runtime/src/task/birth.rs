@@ -212,7 +212,7 @@ impl LocalHome {
     /// The task or callback of this loop that is being polled: whatever is made now is its.
     #[inline]
     fn maker(&self) -> Option<&Header> {
-        // SAFETY: what is current is alive while it is, and its own code is what runs.
+        // SAFETY: what is current is alive while it is, see `Local::current`, and its own code is what runs.
         self.local().current.get().map(|maker| unsafe { maker.as_ref() })
     }
 

@@ -208,7 +208,7 @@ pub(super) fn with_current_to_set<R>(f: impl FnOnce(&Place) -> R) -> Option<R> {
 impl Local {
     /// The step that is being made, if its context is its own.
     fn step(&self) -> Option<&Header> {
-        // SAFETY: what is current is alive while it is, and its own code is what runs.
+        // SAFETY: what is current is alive while it is, see `Local::current`, and its own code is what runs.
         let step = self.current.get().map(|step| unsafe { step.as_ref() });
         step.filter(|step| !step.has(ROOT))
     }

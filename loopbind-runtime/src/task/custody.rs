@@ -14,7 +14,7 @@ use super::state::HANDLE;
 /// Another thread's errand, with a reference to give to the inbox. Any thread.
 #[inline(never)]
 pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
-    // SAFETY: alive by the reference; what is not posted is released.
+    // SAFETY: alive by the reference, and its home with it; what is not posted is released.
     unsafe {
         let wants_post = header.as_ref().refs.send(errand);
         let home = header.as_ref().home.as_ptr();
@@ -27,7 +27,7 @@ pub(super) unsafe fn post_owned(header: NonNull<Header>, errand: Errand) {
 /// The same for who keeps the reference it has. Any thread.
 #[inline(never)]
 pub(super) unsafe fn post_shared(header: NonNull<Header>, errand: Errand) {
-    // SAFETY: alive by the caller's reference; the inbox gets one of its own.
+    // SAFETY: alive by the caller's reference, and its home with it; the inbox gets one of its own.
     unsafe {
         let head = header.as_ref();
         if !head.refs.send(errand) {
@@ -77,8 +77,8 @@ pub(super) unsafe fn release_own(header: NonNull<Header>) {
 
 #[inline]
 unsafe fn free_if(released: Released, header: NonNull<Header>) {
-    // SAFETY: when it was the last, nobody else can reach the cell, and the loop, whose reference is
-    // gone, has emptied it at home.
+    // SAFETY: when it was the last, nobody else can reach the cell. The loop, whose reference is gone, has
+    // emptied it at home; what never was the loop's, a callback in no queue, is at home still.
     unsafe {
         if released == Released::Last {
             (header.as_ref().vtable.free)(header);

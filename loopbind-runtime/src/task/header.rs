@@ -25,12 +25,14 @@ use crate::ready::Node;
 
 #[repr(C)]
 pub(crate) struct Header {
-    /// First, so that a node of the ready list or the inbox is its task.
+    /// First, so that a node of the ready list or the inbox is its task. One of its links is the owner's,
+    /// the other whose post it is.
     pub(super) node: Node,
     pub(super) vtable: &'static Vtable,
+    /// Its shared part is anybody's, its own the owner's.
     pub(super) refs: Refs,
     pub(super) home: Anchor,
-    // From here on the owner's thread alone.
+    // From here on the owner's thread alone, and whoever frees.
     pub(super) state: Cell<State>,
     pub(super) polls: Cell<u64>,
     pub(super) previous: Cell<Option<NonNull<Header>>>,
@@ -91,7 +93,7 @@ impl Header {
 
     /// Whether it is the task that is being polled.
     fn is_current(&self) -> bool {
-        // SAFETY: of a header, but for `refs` and `home`, all is the owner's thread's.
+        // SAFETY: who asks has read the state, which is the owner's thread's.
         let local = unsafe { self.home.local() };
         local.current.get() == Some(NonNull::from(self))
     }
@@ -294,8 +296,11 @@ pub(crate) struct RemoteRef {
     id: TaskId,
 }
 
-// SAFETY: it touches nothing but `refs`, which is atomic, and `home`, which never changes; and
-// whoever frees a header last finds nothing of the user's in it ("Whose is what" in `home`).
+// SAFETY: elsewhere it touches of a header the shared part of `refs`, which is atomic, and `home`, which
+// never changes and is there as long as the header is (`anchor`). What is the owner's, its part of `refs`
+// among it, it touches where the home's loop runs, which is on the owner's thread (`at_home`). It is given up
+// in the shared part, and who gives up the last there has acquired what all others did, and finds nothing of
+// the user's: the end of a task, before which none is the last, has emptied it at home.
 unsafe impl Send for RemoteRef {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for RemoteRef {}

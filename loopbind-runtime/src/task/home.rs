@@ -82,7 +82,8 @@ pub(crate) struct Local {
     pub(crate) first: Cell<Option<NonNull<Header>>>,
     pub(crate) last: Cell<Option<NonNull<Header>>>,
     /// The task or callback that is being polled, or dropped; during a batch, until the next entry takes
-    /// its place, also the one that was.
+    /// its place, also the one that was. It is alive: the loop has a reference until it is over, and what
+    /// is over is not current any more (`life::settle`, `life::is_to_be_polled`).
     pub(crate) current: Cell<Option<NonNull<Header>>>,
     /// The context that was current as the run began: that of its main future, and of what the loop
     /// calls outside of steps. Null: none, or no run is on.
@@ -265,18 +266,18 @@ impl Home {
     /// its end and free everything the poster saw, this home included.
     ///
     /// # Safety
-    /// `home` is alive until the post; `node` carries a reference for the inbox, and the right to
-    /// post (`Refs::send`, or birth).
+    /// `home` is the node's, and so is there as long as that is (`anchor`); `node` carries a reference
+    /// for the inbox, and the right to post (`Refs::send`, or birth).
     pub(crate) unsafe fn post(home: *const Home, node: NonNull<Node>) -> Result<(), Refused> {
-        // SAFETY: alive, since nothing was posted yet when this is called.
+        // SAFETY: there, since the node's reference is ours still when this is called.
         let hold = || unsafe {
             Arc::increment_strong_count(home);
             Arc::from_raw(home)
         };
         // A ring that failed left the sleeper asleep, and an inbox that looks as if it were awake.
-        // SAFETY: alive, as above.
+        // SAFETY: there, as above.
         let unheard = unsafe { (*home).deaf.load(Ordering::Relaxed) }.then(hold);
-        // SAFETY: alive until the post, and `push` touches nothing after it. The node's promises
+        // SAFETY: there until the post, and `push` touches nothing after it. The node's promises
         // are the caller's.
         if let Some(home) = unsafe { (*home).inbox.push(node, hold) }?.or(unheard) {
             home.ring();
@@ -495,7 +496,7 @@ impl LocalHome {
     /// The current task, if it is one to the eyes of users.
     pub(crate) fn current_task(&self) -> Option<TaskRef> {
         let header = self.local().current.get()?;
-        // SAFETY: what is current is alive while it is.
+        // SAFETY: what is current is alive while it is, see `Local::current`.
         let is_task = unsafe { !header.as_ref().has(CALLBACK) };
         // SAFETY: as above.
         is_task.then(|| unsafe { TaskRef::share(header) })
