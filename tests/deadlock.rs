@@ -16,14 +16,15 @@ use std::time::Duration;
 use futures::AsyncReadExt;
 use futures::channel::oneshot;
 use loopbind::net::UnixStream;
+use loopbind::sync::{self, Barrier, Event, Lock, Queue, Semaphore};
 use loopbind::thread::ThreadBuilder;
-use loopbind::{EventLoop, LoopError, Task, sleep, spawn, task, yield_now};
+use loopbind::{EventLoop, LoopError, Task, sleep, spawn, task, timeout, yield_now};
 use support::{Trace, panic_of, turn, virtual_loop};
 
 /// How long a wait lasts that nothing is known to end; what comes later than that is to be waited for
 /// where it is known.
-const GRACE: Duration = Duration::from_millis(500);
-const SLOW: Duration = Duration::from_millis(900);
+const GRACE: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(2200);
 
 /// The tasks of a deadlock.
 #[track_caller]
@@ -123,6 +124,7 @@ fn a_waker_in_another_threads_hands_has_a_while_to_be_used() {
     let (answer, answered) = oneshot::channel();
     let other = thread::spawn(move || {
         is_asked.recv().unwrap();
+        thread::sleep(GRACE / 2); // what it does takes a time
         answer.send(42).unwrap();
     });
     let mut asked = Some(asked);
@@ -143,6 +145,130 @@ fn a_waker_in_another_threads_hands_has_a_while_to_be_used() {
     let parked = event_loop.metrics().parked;
     assert_eq!(stuck(event_loop.run_until_complete(answered)).len(), 1);
     assert!(event_loop.metrics().parked - parked >= GRACE);
+}
+
+/// What cannot leave the loop's thread cannot be used by another one: whoever waits for that waits in vain, and
+/// that is said at once.
+#[test]
+fn waits_that_only_this_thread_could_end_are_said_at_once() {
+    type Wait = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    /// What is waited for, how many tasks are stuck, and the wait.
+    type Case = (&'static str, usize, fn() -> Wait);
+    let two_locks = || {
+        let (one, other) = (Rc::new(Lock::new(())), Rc::new(Lock::new(())));
+        let tasks = [(&one, &other), (&other, &one)].map(|(first, second)| {
+            let (first, second) = (Rc::clone(first), Rc::clone(second));
+            async move {
+                let _first = first.lock().await;
+                yield_now().await;
+                let _second = second.lock().await;
+            }
+        });
+        let [one, other] = tasks;
+        async move {
+            let other = spawn(other);
+            one.await;
+            drop(other.await);
+        }
+    };
+    let waits: [Case; 12] = [
+        ("event", 1, || Box::pin(async { Event::new().wait().await })),
+        ("queue", 1, || {
+            Box::pin(async {
+                let _ = Queue::<()>::unbounded().get().await;
+            })
+        }),
+        ("oneshot", 1, || {
+            Box::pin(async {
+                let (_sender, receiver) = sync::oneshot::channel::<()>();
+                let _ = receiver.await;
+            })
+        }),
+        ("mpsc", 1, || {
+            Box::pin(async {
+                let (_sender, mut receiver) = sync::mpsc::bounded::<()>(1);
+                receiver.recv().await;
+            })
+        }),
+        ("semaphore", 1, || Box::pin(async { drop(Semaphore::new(0).acquire().await) })),
+        ("barrier", 1, || {
+            Box::pin(async {
+                let _ = Barrier::new(2).wait().await;
+            })
+        }),
+        ("asked to end", 1, || Box::pin(task::cancelled())),
+        ("a time that never comes", 1, || Box::pin(sleep(Duration::MAX))),
+        ("within a limit that never comes", 1, || {
+            Box::pin(async {
+                let _ = timeout(Duration::MAX, Event::new().wait()).await;
+            })
+        }),
+        ("group", 3, || {
+            Box::pin(async {
+                let outcome = task::group::<(), ()>(async |group| {
+                    group.limit(1);
+                    for _ in 0..2 {
+                        group.spawn(pending::<Result<(), ()>>());
+                    }
+                    Ok(())
+                });
+                drop(outcome.await);
+            })
+        }),
+        ("set", 2, || {
+            Box::pin(async {
+                let mut set = task::JoinSet::new();
+                set.spawn(pending::<()>()); // whose handle is dropped
+                set.next().await;
+            })
+        }),
+        ("given up and begun again", 1, || {
+            Box::pin(async {
+                let event = Event::new();
+                for _ in 0..3 {
+                    let _ = timeout(Duration::from_secs(1), event.wait()).await;
+                }
+                event.wait().await;
+            })
+        }),
+    ];
+    let said_at_once = |name: &str, count: usize, wait: Wait| {
+        let event_loop = virtual_loop();
+        assert_eq!(stuck(event_loop.run_until_complete(wait)).len(), count, "{name}");
+        let parked = event_loop.metrics().parked;
+        assert!(parked < GRACE / 2, "{name}: {parked:?}");
+    };
+    for (name, count, wait) in waits {
+        said_at_once(name, count, wait());
+    }
+    said_at_once("locks", 2, Box::pin(async move { two_locks().await }));
+}
+
+/// One that waits at something local, and for another thread as well, is not dead; nor does a wait that was given
+/// up, inside of a run or outside, count as one.
+#[test]
+fn a_wait_at_something_local_hides_no_other_thread() {
+    let event_loop = virtual_loop();
+    let event = Event::new();
+    let mut local = Box::pin(event.wait());
+    let begun = poll_fn(|cx| Poll::Ready(local.as_mut().poll(cx).is_pending()));
+    assert!(event_loop.run_until_complete(begun).unwrap());
+    drop(local);
+    for given_up in 0..3 {
+        let (answer, answered) = oneshot::channel();
+        let other = thread::spawn(move || {
+            thread::sleep(GRACE / 8);
+            answer.send(()).unwrap();
+        });
+        let both = async {
+            for _ in 0..given_up {
+                assert!(timeout(Duration::from_secs(1), event.wait()).await.is_err());
+            }
+            futures::future::select(Box::pin(event.wait()), answered).await;
+        };
+        event_loop.run_until_complete(both).unwrap();
+        other.join().unwrap();
+    }
 }
 
 #[test]

@@ -291,7 +291,8 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 /// blocking work or a child process is on its way. A test that waits for what cannot come fails with a
 /// deadlock. That is never said while somebody has a `LoopHandle` of the loop, or while a task waits for a
 /// descriptor, a signal, or another loop; where a waker may be in another thread's hands it is said after
-/// half a second. `loopbind::Builder::virtual_time` says more.
+/// two seconds, and at once where all wait for each other, or at what cannot leave the thread.
+/// `loopbind::Builder::virtual_time` says more.
 ///
 /// A `timeout` is looked at between iterations of the loop: it ends a test that waits for what never
 /// comes, or that is woken for ever; it cannot interrupt code that does not return to the loop.

@@ -55,6 +55,14 @@ impl<T> Timers<T> {
         self.heap.len()
     }
 
+    /// What waits, in no order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Taken { value, .. } => Some(value),
+            Slot::Free { .. } => None,
+        })
+    }
+
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Tick> {
         self.heap.first().map(|entry| entry.deadline)

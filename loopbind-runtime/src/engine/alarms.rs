@@ -7,8 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
 use crate::clock::{Clock, Tick};
+use crate::ids::TaskId;
 use crate::panic::caught;
-use crate::task::{ExceptionContext, LocalHome, TaskRef};
+use crate::task::{ExceptionContext, LocalHome, TaskRef, task_of};
 use crate::timers::{TimerKey, Timers};
 
 /// What happens when a timer is due.
@@ -70,6 +71,16 @@ impl Alarms {
             drop(due);
         }
         true
+    }
+
+    /// A task for each waker of theirs that a timer keeps.
+    pub(super) fn sleepers(&self, home: &LocalHome) -> Vec<TaskId> {
+        let timers = self.timers.borrow();
+        let wakers = timers.values().filter_map(|due| match due {
+            Due::Wake(waker) => task_of(waker, home),
+            Due::Call(_) | Due::Abort(_) => None,
+        });
+        wakers.collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

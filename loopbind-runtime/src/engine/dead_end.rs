@@ -5,7 +5,8 @@
 //! is on its way, and no other thread has a `LoopHandle` or is awaited. What it cannot tell is whether
 //! another thread holds a task's waker, in a channel of somebody else's. Where wakers are out of sight
 //! it waits for a while of real time before it gives up, because a test that is failed for nothing is
-//! worse than one that fails late; where it can account for every waker, it need not wait.
+//! worse than one that fails late; where it can account for every waker, it need not wait: those
+//! that tasks, timers, groups and all of `sync` keep are counted.
 //!
 //! A real-time loop never gives up: it has time-outs for that. Neither does one that was lent to a
 //! host, nor a run without a main future, which is there to wait.
@@ -17,7 +18,7 @@ use crate::error::LoopError;
 use crate::task::Waits;
 
 /// How long something may take that comes by a waker in unknown hands.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Whether nothing is known that could end the wait of a run with a main future. Asked when nothing
@@ -33,7 +34,7 @@ impl Engine {
 
     /// For how long it is waited all the same.
     pub(super) fn grace(&self) -> Duration {
-        if Waits::of(&self.home).all_known { Duration::ZERO } else { GRACE }
+        if self.waits().all_known { Duration::ZERO } else { GRACE }
     }
 
     /// After the grace: the error, unless something came.
@@ -41,6 +42,10 @@ impl Engine {
         if !self.is_idle() || self.home.has_mail() || !self.is_abandoned() {
             return Ok(());
         }
-        Err(LoopError::Deadlock { tasks: Waits::of(&self.home).tasks })
+        Err(LoopError::Deadlock { tasks: self.waits().tasks })
+    }
+
+    fn waits(&self) -> Waits {
+        Waits::of(&self.home, &self.alarms.sleepers(&self.home))
     }
 }

@@ -83,8 +83,9 @@ impl Builder {
     /// [`RemoteTask`](crate::RemoteTask) of another loop, while a descriptor is watched by a callback, and
     /// while anybody has a [`LoopHandle`](crate::LoopHandle) of this loop. What cannot be seen is a
     /// waker that another thread holds, in a channel of its own say, or an `AbortHandle`: where one may be in
-    /// such hands, the loop waits for half a second of real time before it gives up. A thread that may
-    /// take longer than that should keep a `LoopHandle` until it is done.
+    /// such hands, the loop waits for two seconds of real time before it gives up. A thread that may
+    /// take longer than that should keep a `LoopHandle` until it is done. Waits at what cannot leave the loop's
+    /// thread, such as tasks, timers and all of [`sync`](crate::sync), are in no such hands, and are told at once.
     ///
     /// ```
     /// use loopbind::{EventLoop, sleep};

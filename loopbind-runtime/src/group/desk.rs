@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::gate::{Gate, Pass};
 use super::wake;
 use crate::panic::discard;
+use crate::sync::KeptWaker;
 
 #[derive(Default)]
 pub(super) struct Desk {
@@ -20,7 +21,7 @@ pub(super) struct Desk {
     /// Those that are over, in order.
     pub(super) over: RefCell<VecDeque<u64>>,
     /// Who waits for the next one.
-    waiter: Cell<Option<Waker>>,
+    waiter: Cell<Option<KeptWaker>>,
 }
 
 impl Desk {
@@ -49,7 +50,7 @@ impl Desk {
             self.waiter.set(known);
             return;
         }
-        self.waiter.set(Some(cx.waker().clone()));
+        self.waiter.set(Some(KeptWaker::of(cx)));
         discard(known);
     }
 }

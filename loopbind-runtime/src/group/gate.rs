@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::wake;
 use crate::panic::discard;
+use crate::sync::KeptWaker;
 
 pub(super) struct Gate {
     limit: Cell<usize>,
@@ -20,7 +21,7 @@ pub(super) struct Gate {
 pub(super) struct Ticket {
     /// Its turn has come: it counts as inside, though it may not know yet.
     called: Cell<bool>,
-    waker: Cell<Option<Waker>>,
+    waker: Cell<Option<KeptWaker>>,
 }
 
 /// Where somebody stands.
@@ -64,7 +65,7 @@ impl Gate {
             Pass::Outside => {
                 let number = self.next.get();
                 self.next.set(number + 1);
-                let waker = Cell::new(Some(cx.waker().clone()));
+                let waker = Cell::new(Some(KeptWaker::of(cx)));
                 let ticket = Rc::new(Ticket { called: Cell::new(false), waker });
                 self.waiting.borrow_mut().insert(number, Rc::clone(&ticket));
                 *pass = Pass::Waiting(number, ticket);
@@ -75,7 +76,7 @@ impl Gate {
                 Poll::Ready(())
             }
             Pass::Waiting(_, ticket) => {
-                let waker = cx.waker().clone();
+                let waker = KeptWaker::of(cx);
                 drop(ticket.waker.replace(Some(waker)));
                 Poll::Pending
             }

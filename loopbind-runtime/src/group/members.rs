@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::error::GroupError;
 use super::gate::{Gate, Pass};
@@ -14,7 +14,8 @@ use super::refused::Refused;
 use super::{report, wake};
 use crate::PanicPayload;
 use crate::panic::{caught, discard};
-use crate::task::{ExceptionContext, TaskError, TaskRef};
+use crate::sync::KeptWaker;
+use crate::task::{ExceptionContext, KeptTask, TaskError, TaskRef};
 
 pub(super) struct Members<E> {
     phase: Cell<Phase>,
@@ -26,10 +27,10 @@ pub(super) struct Members<E> {
     born: Cell<u64>,
     alive: Cell<usize>,
     /// Those that are not over, in order of creation.
-    children: RefCell<BTreeMap<u64, TaskRef>>,
+    children: RefCell<BTreeMap<u64, KeptTask>>,
     failures: RefCell<Vec<Failed<E>>>,
     /// Who awaits the group.
-    waiter: Cell<Option<Waker>>,
+    waiter: Cell<Option<KeptWaker>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +104,12 @@ impl<E: 'static> Members<E> {
     }
 
     pub(super) fn enlist(&self, number: u64, child: TaskRef) {
-        self.children.borrow_mut().insert(number, child);
+        self.children.borrow_mut().insert(number, KeptTask::new(child));
     }
 
     /// Asks every child to end, in order of creation.
     pub(super) fn cancel_children(&self) {
-        let children: Vec<_> = self.children.borrow().values().cloned().collect();
+        let children: Vec<_> = self.children.borrow().values().map(KeptTask::task).collect();
         for child in children {
             child.cancel();
         }
@@ -142,7 +143,7 @@ impl<E: 'static> Members<E> {
 
     fn child_failed(&self, number: u64, failure: Failure<E>) {
         // It is on its way out already, and not to be asked.
-        let child = self.children.borrow_mut().remove(&number);
+        let child = self.children.borrow_mut().remove(&number).map(|child| child.task());
         let failed = Failed { failure, child };
         if self.phase.get() == Phase::Ended {
             return failed.report();
@@ -172,7 +173,7 @@ impl<E: 'static> Members<E> {
             self.waiter.set(known);
             return;
         }
-        self.waiter.set(Some(cx.waker().clone()));
+        self.waiter.set(Some(KeptWaker::of(cx)));
         discard(known);
     }
 

@@ -21,8 +21,6 @@ mod scope;
 mod scoped;
 mod task_group;
 
-use std::task::Waker;
-
 pub use error::{ChildFailed, Details, GroupError};
 pub use join_set::JoinSet;
 pub use scope::{Scope, scope};
@@ -30,10 +28,11 @@ pub use scoped::Scoped;
 pub use task_group::{TaskGroup, group};
 
 use crate::panic::caught;
+use crate::sync::KeptWaker;
 use crate::task::{ExceptionContext, LocalHome, report_to_stderr};
 
 /// A waker is the user's code: what it throws is reported, and whoever wakes goes on.
-fn wake(waker: Waker) {
+fn wake(waker: KeptWaker) {
     if let Err(payload) = caught(move || waker.wake()) {
         report(ExceptionContext::panicked("exception in a waker", payload));
     }

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_core::FusedFuture;
 
 use super::scope::Inner;
 use crate::panic::discard;
+use crate::sync::KeptWaker;
 use crate::task::TaskError;
 
 /// A child of a scope, and its outcome once it is there: made by [`Scope::spawn`](super::Scope::spawn).
@@ -44,7 +45,7 @@ struct Slot<R> {
     outcome: Cell<Option<Result<R, TaskError>>>,
     is_over: Cell<bool>,
     is_taken: Cell<bool>,
-    waiter: Cell<Option<Waker>>,
+    waiter: Cell<Option<KeptWaker>>,
 }
 
 /// The giving end: a child that is dropped before it gave was cancelled.
@@ -149,7 +150,7 @@ impl<R> Future for Scoped<'_, R> {
         if known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.slot.waiter.set(known);
         } else {
-            self.slot.waiter.set(Some(cx.waker().clone()));
+            self.slot.waiter.set(Some(KeptWaker::of(cx)));
             discard(known);
         }
         Poll::Pending

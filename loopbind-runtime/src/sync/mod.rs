@@ -58,6 +58,7 @@ mod queue;
 pub(crate) mod reply;
 mod rw_lock;
 mod semaphore;
+mod tally;
 mod wait;
 mod waiters;
 mod waker_slot;
@@ -73,3 +74,5 @@ pub use rw_lock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
+pub(crate) use tally::{Tally, count_by};
+pub(crate) use waiters::KeptWaker;

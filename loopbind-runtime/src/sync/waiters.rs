@@ -15,6 +15,7 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem, thread};
 
+use super::tally::{self, Tally};
 use crate::panic::{caught, discard};
 
 /// The index of no entry.
@@ -301,7 +302,7 @@ impl<T> Line<T> {
     fn next_told(&mut self) -> Option<Waker> {
         let entry = self.entries.get_mut(self.calling.first as usize)?;
         entry.standing = Standing::Told;
-        let (waker, behind) = (entry.waker.0.take(), entry.behind);
+        let (waker, behind) = (entry.waker.let_go(), entry.behind);
         self.calling.begin_at(&mut self.entries, behind);
         waker
     }
@@ -340,22 +341,32 @@ impl Ends {
     }
 }
 
-/// A waker that goes out again by a wake, or by being dropped. What it throws reaches the caller, except while the
-/// thread unwinds already: there it would end the process.
-pub(super) struct KeptWaker(Option<Waker>);
+/// A waker that goes out again by a wake, or by being dropped, on the thread on which it came in, and is counted
+/// meanwhile. What it throws reaches the caller, except while the thread unwinds already: there it would end the
+/// process.
+pub(crate) struct KeptWaker(Option<Waker>);
 
 impl KeptWaker {
     /// A clone of the waker of `cx`: user code.
-    pub(super) fn of(cx: &Context<'_>) -> Self {
-        KeptWaker(Some(cx.waker().clone()))
+    pub(crate) fn of(cx: &Context<'_>) -> Self {
+        let waker = cx.waker().clone();
+        tally::count(&waker, Tally::Kept);
+        KeptWaker(Some(waker))
     }
 
-    pub(super) fn will_wake(&self, waker: &Waker) -> bool {
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         self.0.as_ref().is_some_and(|known| known.will_wake(waker))
     }
 
-    pub(super) fn wake(mut self) {
-        if let Some(waker) = self.0.take() {
+    /// The waker, in the hands of whoever calls; none, where it went before.
+    pub(crate) fn let_go(&mut self) -> Option<Waker> {
+        let waker = self.0.take()?;
+        tally::count(&waker, Tally::LetGo);
+        Some(waker)
+    }
+
+    pub(crate) fn wake(mut self) {
+        if let Some(waker) = self.let_go() {
             wake(waker);
         }
     }
@@ -371,7 +382,7 @@ fn wake(waker: Waker) {
 
 impl Drop for KeptWaker {
     fn drop(&mut self) {
-        if let Some(waker) = self.0.take() {
+        if let Some(waker) = self.let_go() {
             if thread::panicking() {
                 discard(waker);
             } else {

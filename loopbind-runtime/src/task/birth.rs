@@ -110,6 +110,7 @@ fn header<F: Future>(
         previous: Cell::new(None),
         next: Cell::new(None),
         waiter: Cell::new(None),
+        kept: Cell::new(0),
         cold: RefCell::new(cold),
         id,
         parent: None,

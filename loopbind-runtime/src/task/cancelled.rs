@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::header::TaskRef;
 use super::home::LocalHome;
 use super::state::{ABORT, CANCEL, DONE, TOLD};
+use crate::sync::KeptWaker;
 
 /// Resolves when the task that polls it is asked to end.
 ///
@@ -54,14 +55,14 @@ pub fn cancelled() -> impl Future<Output = ()> {
 #[derive(Default)]
 pub(super) struct Listener {
     told: Cell<bool>,
-    waker: Cell<Option<Waker>>,
+    waker: Cell<Option<KeptWaker>>,
 }
 
 impl Listener {
     /// The caller wakes what comes out.
     fn tell(&self) -> Option<Waker> {
         self.told.set(true);
-        self.waker.take()
+        self.waker.take()?.let_go()
     }
 }
 
@@ -117,7 +118,7 @@ impl Future for Cancelled {
         let Some(task) = LocalHome::running().and_then(|home| home.current_task()) else {
             return Poll::Pending;
         };
-        let waker = cx.waker().clone();
+        let waker = KeptWaker::of(cx);
         if let Some(Registered { task: known, listener, .. }) = &self.registered {
             if *known == task {
                 if !listener.told.get() {

@@ -34,6 +34,8 @@ pub(crate) struct Header {
     pub(super) home: Anchor,
     // From here on the owner's thread alone, and whoever frees.
     pub(super) state: Cell<State>,
+    /// Its wakers, and other references, that are kept by what cannot leave this thread: see `sync::Tally`.
+    pub(super) kept: Cell<u32>,
     pub(super) polls: Cell<u64>,
     pub(super) previous: Cell<Option<NonNull<Header>>>,
     pub(super) next: Cell<Option<NonNull<Header>>>,
@@ -203,6 +205,11 @@ impl TaskRef {
         self.head().cold.borrow().as_ref().is_some_and(|cold| !cold.listeners.is_empty())
     }
 
+    /// How many futures wait for it to be asked, each with a reference.
+    pub(super) fn listeners(&self) -> usize {
+        self.head().cold.borrow().as_ref().map_or(0, |cold| cold.listeners.len())
+    }
+
     /// Whether it was told that it is to end.
     pub(crate) fn was_told(&self) -> bool {
         self.head().has(state::TOLD)
@@ -281,6 +288,28 @@ impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and is not used again; a `TaskRef` is on the owner's thread.
         unsafe { custody::release_own(self.header) };
+    }
+}
+
+/// A reference that is kept for as long as its task lives, and is counted: see `Header::kept`.
+pub(crate) struct KeptTask(TaskRef);
+
+impl KeptTask {
+    pub(crate) fn new(task: TaskRef) -> Self {
+        let kept = &task.head().kept;
+        kept.set(kept.get().wrapping_add(1));
+        KeptTask(task)
+    }
+
+    pub(crate) fn task(&self) -> TaskRef {
+        self.0.clone()
+    }
+}
+
+impl Drop for KeptTask {
+    fn drop(&mut self) {
+        let kept = &self.0.head().kept;
+        kept.set(kept.get().wrapping_sub(1));
     }
 }
 

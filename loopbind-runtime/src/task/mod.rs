@@ -45,11 +45,11 @@ pub use yield_now::yield_now;
 
 pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use context::{copy_current, within};
-pub(crate) use header::{RemoteRef, TaskRef};
+pub(crate) use header::{KeptTask, RemoteRef, TaskRef};
 pub(crate) use home::{Entry, Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 pub(crate) use tie::Tie;
 pub(crate) use waits::Waits;
-pub(crate) use waker::is_spent;
+pub(crate) use waker::{is_spent, task_of};
 
 /// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.
 ///

@@ -11,12 +11,14 @@ use crate::ids::TaskId;
 
 pub(crate) struct Waits {
     pub(crate) tasks: Vec<StuckTask>,
-    /// Every waker of theirs is in the hands of one of them: nobody else can wake any.
+    /// Every waker of theirs is in the hands of one of them, or of what cannot leave this thread: nobody
+    /// else can wake any.
     pub(crate) all_known: bool,
 }
 
 impl Waits {
-    pub(crate) fn of(home: &LocalHome) -> Self {
+    /// `timed` has a task for each of its wakers that a timer keeps.
+    pub(crate) fn of(home: &LocalHome, timed: &[TaskId]) -> Self {
         let tasks = home.live_tasks();
         let mut awaited: HashMap<TaskId, Vec<TaskId>> = HashMap::new();
         for task in &tasks {
@@ -24,11 +26,18 @@ impl Waits {
                 awaited.entry(waiter).or_default().push(task.id());
             }
         }
+        let mut timers: HashMap<TaskId, usize> = HashMap::new();
+        for task in timed {
+            *timers.entry(*task).or_default() += 1;
+        }
         let mut all_known = true;
         let tasks = tasks.into_iter().map(|task| {
             let (head, awaits) = (task.head(), awaited.remove(&task.id()).unwrap_or_default());
-            // The loop's reference, this one, the handle's, and a waker with each it awaits.
-            let known = 2 + usize::from(head.has(HANDLE)) + awaits.len();
+            // The loop's reference, this one, the handle's, and that of each listener,
+            let known = 2 + usize::from(head.has(HANDLE)) + task.listeners();
+            // and a waker with each task it awaits, each timer, and whatever else of this thread.
+            let wakers = awaits.len() + timers.get(&task.id()).unwrap_or(&0);
+            let known = known + wakers + head.kept.get() as usize;
             all_known &= head.refs.count() == known;
             StuckTask {
                 id: task.id(),

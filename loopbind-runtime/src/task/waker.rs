@@ -16,6 +16,8 @@ use super::life;
 use super::refs::Errand;
 use super::state::DONE;
 use crate::ids::TaskId;
+use crate::sync::Tally;
+use crate::sys;
 
 /// One table, so that `will_wake` knows its own.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
@@ -30,6 +32,26 @@ pub(super) unsafe fn borrowed(header: &NonNull<Header>) -> ManuallyDrop<Waker> {
     ManuallyDrop::new(unsafe { Waker::new(header.as_ptr().cast_const().cast(), &VTABLE) })
 }
 
+/// Counts a waker that something on this thread keeps, or lets go of, where it is the thread of its task:
+/// both are said on the same one.
+pub(super) fn count(waker: &Waker, tally: Tally) {
+    if !ptr::eq(waker.vtable(), &VTABLE) {
+        return;
+    }
+    // SAFETY: as in `header_of`.
+    let head = unsafe { header(waker.data()).as_ref() };
+    let here = || sys::current_thread().is_some_and(|thread| thread.id() == head.home.owner);
+    if head.home.at_home().is_none() && !here() {
+        return;
+    }
+    // On the owner's thread, whose the count is.
+    let kept = head.kept.get();
+    head.kept.set(match tally {
+        Tally::Kept => kept.wrapping_add(1),
+        Tally::LetGo => kept.wrapping_sub(1),
+    });
+}
+
 /// Whether a wake would come to nothing: the waker is that of a task of `home`, and the task is over.
 pub(crate) fn is_spent(waker: &Waker, home: &LocalHome) -> bool {
     // SAFETY: a waker is a reference, so the header is alive for as long as `waker` is borrowed.
@@ -37,7 +59,7 @@ pub(crate) fn is_spent(waker: &Waker, home: &LocalHome) -> bool {
 }
 
 /// The task of `home` that a waker wakes, if it is one of those.
-pub(super) fn task_of(waker: &Waker, home: &LocalHome) -> Option<TaskId> {
+pub(crate) fn task_of(waker: &Waker, home: &LocalHome) -> Option<TaskId> {
     // SAFETY: a waker is a reference, so the header is alive for as long as `waker` is borrowed.
     header_of(waker, home).map(|header| unsafe { header.as_ref().id })
 }

@@ -1,0 +1,29 @@
+//! Wakers that are kept by what cannot leave its thread, counted: while that thread sleeps nobody can use
+//! them. A loop that may be dead asks for the number.
+//!
+//! Whose wakers are counted, and where, is decided where wakers are made, which is no business of this floor.
+
+use std::sync::OnceLock;
+use std::task::Waker;
+
+/// What happened to a waker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tally {
+    Kept,
+    LetGo,
+}
+
+static COUNTER: OnceLock<fn(&Waker, Tally)> = OnceLock::new();
+
+/// Names who counts, once for the process.
+pub(crate) fn count_by(counter: fn(&Waker, Tally)) {
+    // Refused: it is known already.
+    let _ = COUNTER.set(counter);
+}
+
+#[inline]
+pub(super) fn count(waker: &Waker, tally: Tally) {
+    if let Some(counter) = COUNTER.get() {
+        counter(waker, tally);
+    }
+}
