@@ -14,6 +14,7 @@ use futures::task::LocalSpawnExt as _;
 use loopbind::{Async, EventLoop, LoopError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+mod support;
 #[path = "../examples/hosts/tokio.rs"]
 mod tokio_host;
 
@@ -141,4 +142,43 @@ fn stopped_or_closed_between_turns_the_descriptor_is_readable() {
     assert_eq!(event_loop.next_deadline(), None);
     event_loop.close().unwrap();
     assert!(readable(&event_loop));
+}
+
+/// A virtual clock jumps when nothing else can happen, as in a run, and not while a job is under way.
+fn a_virtual_clock(drive: fn(&EventLoop) -> Result<(), LoopError>) {
+    let event_loop = EventLoop::builder().virtual_time(true).build().unwrap();
+    let (trace, inner) = (Rc::new(RefCell::new(Vec::new())), event_loop.clone());
+    let noting = Rc::clone(&trace);
+    let (began, real) = (event_loop.time(), Instant::now());
+    let task = event_loop.create_task(async move {
+        let note = |what: &'static str| noting.borrow_mut().push((what, inner.time() - began));
+        for _ in 0..20 {
+            loopbind::sleep(Duration::from_secs(180)).await;
+        }
+        note("an hour");
+        let timer = inner.call_later(Duration::from_secs(1), || panic!("during the job"));
+        let job = loopbind::spawn_blocking(|| std::thread::sleep(Duration::from_millis(20)));
+        job.await.unwrap();
+        timer.cancel();
+        note("the job");
+        loopbind::sleep(Duration::from_secs(3600)).await;
+        note("two hours");
+        inner.stop();
+    });
+    drive(&event_loop).unwrap();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(*trace.borrow(), [("an hour", hour), ("the job", hour), ("two hours", 2 * hour)]);
+    assert!(real.elapsed() < Duration::from_secs(60));
+    assert!(task.is_finished());
+}
+
+#[test]
+fn a_virtual_clock_jumps_under_any_executor() {
+    let test = "a_virtual_clock_jumps_under_any_executor";
+    support::in_good_child(test, || a_virtual_clock(under_anybody));
+}
+
+#[test]
+fn a_virtual_clock_jumps_under_tokio() {
+    support::in_good_child("a_virtual_clock_jumps_under_tokio", || a_virtual_clock(under_tokio));
 }

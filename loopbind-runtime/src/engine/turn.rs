@@ -34,6 +34,8 @@ const DEAF_SLEEP: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
     Not,
+    /// Not here, but in the host's loop, for as long as that likes: a virtual clock goes on meanwhile.
+    Elsewhere,
     UpTo(Duration),
     Forever,
 }
@@ -91,10 +93,12 @@ impl Engine {
     fn sleep(&self, patience: Patience) -> io::Result<bool> {
         let clock = &self.alarms.clock;
         let next = self.alarms.next().filter(|&at| at != NEVER);
+        let elsewhere = matches!(patience, Patience::Elsewhere);
         let patience = match patience {
             Patience::Not => return Ok(false),
+            Patience::Elsewhere if !clock.is_virtual() => return Ok(false),
             Patience::UpTo(limit) => Some(limit),
-            Patience::Forever => None,
+            Patience::Elsewhere | Patience::Forever => None,
         };
         let limit = if clock.is_virtual() {
             // What blocking jobs and children deliver counts as work to come: time stands still for
@@ -105,6 +109,9 @@ impl Engine {
             let until = patience.map(|limit| clock.ahead(limit));
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
                 clock.move_to(at);
+                return Ok(false);
+            }
+            if elsewhere {
                 return Ok(false);
             }
             if quiet && patience.is_none() && self.is_abandoned() {

@@ -93,7 +93,8 @@ impl EventLoop {
     /// lookup finds this loop, and another cannot run. Wake-ups go both ways: what the host's other
     /// tasks schedule here wakes the host.
     ///
-    /// A virtual clock does not move while its loop is driven: use `turn` for that.
+    /// A virtual clock jumps as it does in a run, when nothing else can happen; the host is asked for no
+    /// deadline then.
     ///
     /// # Errors
     /// Those of a run, [`EventLoop::run_forever`]; the host's.
@@ -182,12 +183,14 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let DriveWith { event_loop, host } = self.get_mut();
+        let is_virtual = event_loop.hold().alarms.clock.is_virtual();
         for _ in 0..TURNS_PER_POLL {
-            let (turn, stopped) = event_loop.turn_once(Patience::Not)?;
+            let (turn, stopped) = event_loop.turn_once(Patience::Elsewhere)?;
             if stopped == Stopped::Yes {
                 return Poll::Ready(Ok(()));
             }
-            if turn.more {
+            // A virtual clock goes on in the next turn, if this one left it nothing to do.
+            if turn.more || (is_virtual && turn.polled > 0) {
                 continue;
             }
             let fd = event_loop.hold().lend()?;
@@ -195,7 +198,8 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
                 seen?;
                 continue;
             }
-            match event_loop.next_deadline() {
+            // Of a virtual clock there is none left: what it waits for comes from outside.
+            match event_loop.next_deadline().filter(|_| !is_virtual) {
                 Some(at) if host.poll_deadline(at, cx).is_ready() => {}
                 _ => return Poll::Pending,
             }
