@@ -14,6 +14,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,7 +27,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
-use loopbind::task::ContextVar;
+use loopbind::task::{ContextVar, cancelled};
 use loopbind::{AbortHandle, EventLoop, Handle, Task, TaskError};
 
 // ─── the allocator ──────────────────────────────────────────────────────────────────────────────
@@ -696,7 +697,7 @@ impl World {
         }
         let (world, entry, mut polls) = (Rc::clone(self), self.entry(), self.draw(6));
         let fate = self.draw(4);
-        let future = std::future::poll_fn(move |cx| {
+        let future = poll_fn(move |cx| {
             let _ = &entry;
             world.comes(main);
             if world.draw(2) == 0 {
@@ -953,6 +954,8 @@ fn play(seed: u64) {
         aborts: RefCell::default(),
     });
     WORLD.set(Some(Rc::clone(&world)));
+    // Steps take another way there.
+    world.event_loop.set_debug(seed % 5 == 3);
     for _ in 0..40 {
         match world.draw(8) {
             0 | 1 => world.turn(),
@@ -960,6 +963,7 @@ fn play(seed: u64) {
             _ => world.act(Place::Outside),
         }
     }
+    world.event_loop.set_debug(false);
     world.close();
     world.other.close().unwrap();
     // All that hangs on a closed loop, used and dropped.
@@ -1156,7 +1160,11 @@ impl Drop for Tenant {
 }
 
 fn rush(seed: u64) {
-    let event_loop = EventLoop::new().unwrap();
+    let mut builder = EventLoop::builder();
+    if seed % 4 == 1 {
+        builder = builder.shuffle(seed);
+    }
+    let event_loop = builder.build().unwrap();
     event_loop.set_exception_handler(Some(Box::new(|_, context| panic!("{context}"))));
     let (pile, over) = (Pile::default(), Arc::new(AtomicBool::new(false)));
     let others: Vec<_> = (1..=1 + seed % 3)
@@ -1244,6 +1252,85 @@ fn hands_on_tasks_that_end_meanwhile_reach_nobody_else_and_leave_no_block_behind
         assert_eq!(BLOCKS.load(Ordering::Relaxed), before, "program {seed} left blocks behind");
     }
     COUNTS.set(false);
+}
+
+/// `mem::forget` of everything that can be had of a task or a callback: its memory stays, and what is in the
+/// future is dropped at home all the same, by the close of a loop that is forgotten as well.
+#[test]
+fn hands_that_are_forgotten_cost_their_memory_and_no_destructor() {
+    fn forget(value: impl Sized) {
+        std::mem::forget(value);
+    }
+    let alive = Arc::new(AtomicIsize::new(0));
+    let theirs = Arc::clone(&alive);
+    thread::spawn(move || {
+        struct Inside(Arc<AtomicIsize>, ThreadId);
+        impl Drop for Inside {
+            fn drop(&mut self) {
+                assert_eq!(thread::current().id(), self.1, "dropped away from home");
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let inside = move || {
+            theirs.fetch_add(1, Ordering::Relaxed);
+            Inside(Arc::clone(&theirs), thread::current().id())
+        };
+        let event_loop = EventLoop::new().unwrap();
+        event_loop.set_exception_handler(Some(Box::new(|_, _| ())));
+        let task = |end: Option<End>| {
+            let inside = inside();
+            event_loop.create_task(poll_fn(move |cx| {
+                let _inside = &inside;
+                forget(cx.waker().clone());
+                match end {
+                    Some(End::Value) => Poll::Ready(()),
+                    Some(End::Panic) => resume_unwind(Box::new(Thrown)),
+                    _ => {
+                        let mut listener = Box::pin(cancelled());
+                        assert!(listener.as_mut().poll(cx).is_pending());
+                        forget(listener);
+                        Poll::Pending
+                    }
+                }
+            }))
+        };
+        for end in [None, Some(End::Value), Some(End::Panic), Some(End::Cancelled)] {
+            forget(task(end));
+            forget(task(end).abort_handle());
+            forget(task(end).abort_on_drop());
+            let mut joined = task(end);
+            let awaiting = event_loop.create_task({
+                let inside = inside();
+                async move {
+                    let _inside = inside;
+                    let mut join = Box::pin(joined.join());
+                    poll_fn(|cx| join.as_mut().poll(cx).map(drop)).await;
+                    forget(join);
+                }
+            });
+            forget(awaiting);
+            let last = task(end);
+            if end == Some(End::Cancelled) {
+                last.cancel_within(Duration::from_secs(1));
+            }
+            forget(last);
+        }
+        let (soon, later) = (inside(), inside());
+        forget(event_loop.call_soon(move || drop(soon)));
+        forget(event_loop.call_later(Duration::from_secs(3600), move || drop(later)));
+        forget(event_loop.handle().spawn(|| async { pending::<()>().await }).unwrap());
+        for _ in 0..3 {
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+        let queued = inside();
+        forget(event_loop.call_soon(move || drop(queued)));
+        // The thread's end closes it.
+        forget(event_loop.handle());
+        forget(event_loop);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(alive.load(Ordering::Relaxed), 0, "not dropped");
 }
 
 /// What is posted to a closed loop is dropped by the poster, and its block goes back, also where that

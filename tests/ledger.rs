@@ -93,7 +93,10 @@ fn act(world: &Rc<World>) {
         }
         2 => {
             if let Some(handle) = world.take_handle() {
-                handle.cancel();
+                match world.draw(3) {
+                    0 => handle.cancel(),
+                    more => handle.cancel_within(Duration::from_millis(more - 1)),
+                };
                 world.give_handle(handle);
             }
         }

@@ -136,13 +136,14 @@ impl Refs {
         if own == GONE {
             return self.release();
         }
+        if own > 1 {
+            self.own.set(own - 1);
+            return Released::Not;
+        }
         if own == LEAST {
             return self.owe();
         }
         self.own.set(own - 1);
-        if own > 1 {
-            return Released::Not;
-        }
         // Not the last while the loop has one. Settled, and nobody else has any: `shared` is zero.
         match own as isize - 1 + count(self.shared.load(Ordering::Acquire)) {
             0 => Released::Last,
