@@ -1,104 +1,125 @@
 //! loopbind beside its peers: the same workloads, in one process, round by round.
 //!
-//! `cargo run --release` prints one table: thread CPU time for each operation, least and median of
-//! the rounds. Every round visits every runtime, so that what disturbs the machine for a while
-//! disturbs all of them. `cargo run --release -- 40` takes 40 rounds.
+//! `cargo run --release` prints one table: the time of each operation, least and median of the rounds. Every round
+//! visits every runtime, so that what disturbs the machine for a while disturbs all of them. It is thread CPU time,
+//! but the clock on the wall where another thread has a part in it. `-- 40` takes 40 rounds; `-- 15 yield` only the
+//! workloads with `yield` in their name.
 //!
-//! `cargo run --release -- once <runtime> <workload> <n>` does `n` operations and measures nothing:
-//! for a profiler. The instructions of one operation are the difference between two such counts.
+//! `-- count [part of a name]` has callgrind count the instructions of one operation, for all.
+//!
+//! `-- once <runtime> <workload> <n>` does `n` operations and measures nothing: for a profiler.
 
-mod runtime;
-mod table;
-mod workload;
+use std::env;
+use std::panic::catch_unwind;
 
-use std::time::Duration;
+use peers::contender::Performer;
+use peers::{Contender, contenders, table};
+use workloads::{Clock, Workload, callgrind};
 
-use rustix::time::{ClockId, clock_gettime};
-
-use runtime::{
-    AsyncExecutor, FuturesLocalPool, Loopbind, Runtime, TokioLocalRuntime, TokioLocalSet,
-};
-use workload::Workload;
-
-const ROUNDS: usize = 25;
-
-/// A runtime whose type is forgotten.
-trait Contender {
-    fn name(&self) -> &'static str;
-    fn perform(&mut self, workload: Workload, n: usize);
-}
-
-impl<R: Runtime> Contender for R {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
-
-    fn perform(&mut self, workload: Workload, n: usize) {
-        workload.perform(self, n);
-    }
-}
-
-fn contenders() -> Vec<Box<dyn Contender>> {
-    vec![
-        Box::new(Loopbind::new()),
-        Box::new(TokioLocalRuntime::new()),
-        Box::new(TokioLocalSet::new()),
-        Box::new(AsyncExecutor::new()),
-        Box::new(FuturesLocalPool::new()),
-    ]
-}
+const ROUNDS: usize = 15;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        [] => compare(ROUNDS),
         ["once", runtime, workload, n] => once(runtime, workload, n.parse().expect("a number")),
-        [rounds] => compare(rounds.parse().expect("a number of rounds")),
-        _ => panic!("usage: peers [rounds] | peers once <runtime> <workload> <n>"),
+        ["count"] => count(""),
+        ["count", part] => count(part),
+        [] => compare(ROUNDS, ""),
+        [rounds] => compare(rounds.parse().expect("a number of rounds"), ""),
+        [rounds, part] => compare(rounds.parse().expect("a number of rounds"), part),
+        _ => panic!(
+            "usage: peers [rounds [part of a name]] | count [part] | once <runtime> <workload> <n>"
+        ),
     }
 }
 
 fn once(runtime: &str, workload: &str, n: usize) {
-    let workload = Workload::ALL
-        .into_iter()
-        .find(|known| format!("{known:?}").eq_ignore_ascii_case(workload))
+    let workload = Workload::by_name(workload)
         .unwrap_or_else(|| panic!("the workloads are {:?}", Workload::ALL));
-    let mut contender = contenders()
-        .into_iter()
-        .find(|known| known.name() == runtime)
-        .unwrap_or_else(|| panic!("no runtime is called {runtime:?}"));
-    contender.perform(workload, n);
+    let contender = contenders().into_iter().find(|known| known.name == runtime);
+    let contender = contender.unwrap_or_else(|| panic!("no runtime is called {runtime:?}"));
+    (contender.make)().perform(workload, n);
 }
 
-fn compare(rounds: usize) {
-    let mut contenders = contenders();
-    let names: Vec<_> = contenders.iter().map(|contender| contender.name()).collect();
-    let mut results: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); names.len()]; Workload::ALL.len()];
+fn wanted(workloads: &[Workload], part: &str) -> Vec<Workload> {
+    workloads.iter().copied().filter(|workload| workload.name().contains(part)).collect()
+}
+
+fn show(contenders: &[Contender], workloads: &[Workload], mut results: Vec<Vec<Vec<f64>>>) {
+    let names: Vec<_> = contenders.iter().map(|contender| contender.name).collect();
+    let titles: Vec<_> = workloads.iter().map(|workload| workload.name()).collect();
+    table::print(&names, &titles, &mut results);
+    println!();
+    for contender in contenders {
+        for workload in workloads {
+            if let Some(reason) = contender.lacks_for(*workload) {
+                println!("{}, {}: {reason}", contender.name, workload.name());
+            }
+        }
+    }
+}
+
+fn compare(rounds: usize, part: &str) {
+    let workloads = wanted(&Workload::ALL, part);
+    let mut here: Vec<(Contender, Box<dyn Performer>)> = Vec::new();
+    for contender in contenders() {
+        match catch_unwind(contender.make) {
+            Ok(made) => here.push((contender, made)),
+            Err(_) => println!("{} cannot be made on this machine\n", contender.name),
+        }
+    }
+    let mut results = vec![vec![Vec::new(); here.len()]; workloads.len()];
     // The first round warms up and is thrown away.
     for round in 0..=rounds {
-        for (row, workload) in results.iter_mut().zip(Workload::ALL) {
+        for (row, &workload) in results.iter_mut().zip(&workloads) {
             // Each round begins with another one: nobody always runs behind the same neighbour.
-            for step in 0..names.len() {
-                let which = (round + step) % names.len();
-                if workload == Workload::Lookup && names[which] != Loopbind::NAME {
+            for step in 0..here.len() {
+                let which = (round + step) % here.len();
+                let (contender, made) = &mut here[which];
+                if contender.lacks_for(workload).is_some() {
                     continue;
                 }
                 let n = workload.operations();
-                let began = cpu_time();
-                contenders[which].perform(workload, n);
-                let took = cpu_time() - began;
+                let took = made.perform(workload, n);
                 if round > 0 {
                     row[which].push(took.as_nanos() as f64 / n as f64);
                 }
             }
         }
     }
-    println!("ns of thread CPU time per operation, min / median of {rounds} interleaved rounds\n");
-    table::print(&names, &Workload::ALL.map(Workload::name), &mut results);
+    println!("ns per operation, min / median of {rounds} interleaved rounds\n");
+    let (here, _): (Vec<_>, Vec<_>) = here.into_iter().unzip();
+    show(&here, &workloads, results);
+    for workload in workloads.iter().filter(|workload| workload.clock() == Clock::Wall) {
+        println!("{}: by the clock on the wall", workload.name());
+    }
 }
 
-fn cpu_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+fn count(part: &str) {
+    let program = env::current_exe().expect("this program");
+    let workloads = wanted(&Workload::COUNTED, part);
+    let contenders = contenders();
+    let mut results = vec![vec![Vec::new(); contenders.len()]; workloads.len()];
+    let mut failures = Vec::new();
+    for (row, &workload) in results.iter_mut().zip(&workloads) {
+        for (counts, contender) in row.iter_mut().zip(&contenders) {
+            if contender.lacks_for(workload).is_some() {
+                continue;
+            }
+            match callgrind::per_operation(&program, contender.name, workload) {
+                Ok(count) => counts.push(count),
+                Err(error) => failures.push((contender.name, workload.name(), error)),
+            }
+        }
+    }
+    println!("instructions per operation\n");
+    show(&contenders, &workloads, results);
+    for (contender, workload, error) in failures {
+        let said = error.to_string();
+        println!(
+            "{contender}, {workload}: not counted: {}",
+            said.lines().last().unwrap_or_default()
+        );
+    }
 }

@@ -1,0 +1,56 @@
+//! A runtime whose type is forgotten.
+
+use std::time::Duration;
+
+use workloads::{Loopbind, Need, Runtime, Workload};
+
+use crate::runtime::{
+    AsyncExecutor, Compio, FuturesLocalPool, Glommio, MonoioEpoll, MonoioUring, Smol,
+    TokioLocalRuntime, TokioLocalSet,
+};
+
+pub struct Contender {
+    pub name: &'static str,
+    pub lacks: fn(Need) -> Option<&'static str>,
+    pub make: fn() -> Box<dyn Performer>,
+}
+
+pub trait Performer {
+    fn perform(&mut self, workload: Workload, n: usize) -> Duration;
+}
+
+impl<R: Runtime> Performer for R {
+    fn perform(&mut self, workload: Workload, n: usize) -> Duration {
+        workload.perform(self, n)
+    }
+}
+
+impl Contender {
+    fn of<R: Runtime>() -> Self {
+        Contender { name: R::NAME, lacks: R::lacks, make: || Box::new(R::new()) }
+    }
+
+    /// Why it cannot do this workload.
+    pub fn lacks_for(&self, workload: Workload) -> Option<&'static str> {
+        workload.needs().iter().find_map(|need| match need {
+            Need::Lookup => (self.name != Loopbind::NAME).then_some("has no such function"),
+            need => (self.lacks)(*need),
+        })
+    }
+}
+
+/// Ours first.
+pub fn contenders() -> Vec<Contender> {
+    vec![
+        Contender::of::<Loopbind>(),
+        Contender::of::<TokioLocalRuntime>(),
+        Contender::of::<TokioLocalSet>(),
+        Contender::of::<AsyncExecutor>(),
+        Contender::of::<Smol>(),
+        Contender::of::<FuturesLocalPool>(),
+        Contender::of::<MonoioEpoll>(),
+        Contender::of::<MonoioUring>(),
+        Contender::of::<Compio>(),
+        Contender::of::<Glommio>(),
+    ]
+}
