@@ -133,6 +133,7 @@ rows! {
     sync::oneshot::Receiver<PhantomPinned>: no no yes;
     sync::mpsc::Sender<u8>: no no yes;
     sync::mpsc::WeakSender<u8>: no no yes;
+    sync::mpsc::OwnedPermit<u8>: no no yes;
     sync::mpsc::Permit<'static, u8>: no no yes;
     sync::mpsc::Receiver<u8>: no no yes;
     sync::watch::Sender<u8>: no no yes;

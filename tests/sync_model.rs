@@ -133,11 +133,7 @@ impl Subject for Semaphore {
     }
 
     fn try_now(self: Rc<Self>, wish: usize) -> Option<Guard> {
-        // There is no owned form of many at once: the permits are asked for, and had or not.
-        match poll(&mut Box::pin(self.acquire_many_owned(wish)), Waker::noop()) {
-            Poll::Ready(permit) => Some(Box::new(permit)),
-            Poll::Pending => None,
-        }
+        self.try_acquire_many_owned(wish).map(|permit| Box::new(permit) as Guard)
     }
 
     fn add(&self, amount: usize) -> usize {

@@ -245,6 +245,62 @@ fn a_permit_outlives_its_receiver_and_the_item_comes_back() {
     assert_eq!(permit.send(1), Err(SendError(1)));
 }
 
+/// Cancel safety of `reserve_owned`: given up at any poll, its place goes to the next, and its sender with it
+/// to nobody; a permit that is dropped or released gives its place up as well.
+#[test]
+fn an_owned_reserve_that_is_dropped_at_any_poll_gives_its_place_to_the_next() {
+    for polls in 0..5 {
+        let (sender, mut receiver) = mpsc::bounded(1);
+        sender.try_send(1).unwrap();
+        let mut given_up = Polled::new(sender.clone().reserve_owned());
+        for _ in 0..polls.min(2) {
+            assert!(given_up.poll_elsewhere().is_pending());
+        }
+        let mut next = Polled::waiting(sender.send(2));
+        assert_eq!(receiver.try_recv(), Some(1));
+        match polls {
+            3 => drop(given_up.ready().unwrap()),
+            4 => assert!(given_up.ready().unwrap().release().same_channel(&sender)),
+            _ => {}
+        }
+        drop(given_up);
+        assert!(next.is_woken());
+        next.ready().unwrap();
+        drop(next);
+        assert_eq!(receiver.try_recv(), Some(2));
+        assert!(!receiver.is_closed());
+        drop(sender);
+        assert!(receiver.is_closed(), "no sender is left behind");
+    }
+}
+
+/// An owned permit goes to another task, and keeps the channel open until it is used.
+#[loop_test]
+async fn an_owned_permit_goes_to_another_task_and_its_sender_comes_back() {
+    let (sender, mut receiver) = mpsc::bounded(1);
+    let permit = sender.clone().try_reserve_owned().unwrap();
+    assert!(matches!(sender.try_reserve_owned(), Err(TryPut::Full(_))));
+    let sends = spawn(async move { permit.send("tea").unwrap() });
+    assert_eq!(receiver.recv().await, Some("tea"));
+    let sender = sends.await.unwrap();
+    let permit = sender.reserve_owned().await.unwrap();
+    receiver.close();
+    assert!(!is_over(&mut receiver), "the permit may bring something");
+    let sender = permit.send("milk").unwrap();
+    assert_eq!((receiver.recv().await, receiver.recv().await), (Some("milk"), None));
+    assert!(matches!(sender.try_reserve_owned(), Err(TryPut::ShutDown(_))));
+
+    let (sender, receiver) = mpsc::bounded(1);
+    let permit = sender.clone().reserve_owned().await.unwrap();
+    drop(receiver);
+    assert_eq!(permit.send(1).unwrap_err(), SendError(1));
+    assert_eq!(sender.reserve_owned().await.unwrap_err(), SendError(()));
+}
+
+fn is_over<T>(receiver: &mut mpsc::Receiver<T>) -> bool {
+    Polled::new(receiver.recv()).poll().is_ready()
+}
+
 #[test]
 fn a_weak_sender_keeps_nothing_open() {
     let (sender, mut receiver) = mpsc::unbounded::<u32>();

@@ -163,7 +163,21 @@ impl Semaphore {
     /// assert!(semaphore.clone().try_acquire_owned().is_none());
     /// ```
     pub fn try_acquire_owned(self: Rc<Self>) -> Option<OwnedPermit> {
-        self.take(1).then(|| OwnedPermit { of: self, count: 1 })
+        self.try_acquire_many_owned(1)
+    }
+
+    /// As [`try_acquire_many`](Semaphore::try_acquire_many), for permits that have a share in the semaphore.
+    ///
+    /// ```
+    /// use loopbind::sync::Semaphore;
+    /// use std::rc::Rc;
+    ///
+    /// let semaphore = Rc::new(Semaphore::new(2));
+    /// let both = semaphore.clone().try_acquire_many_owned(2).unwrap();
+    /// assert_eq!((both.count(), semaphore.available()), (2, 0));
+    /// ```
+    pub fn try_acquire_many_owned(self: Rc<Self>, permits: usize) -> Option<OwnedPermit> {
+        self.take(permits).then(|| OwnedPermit { of: self, count: permits })
     }
 
     /// How many permits nobody has. Who asks for one waits all the same if somebody in line wants more

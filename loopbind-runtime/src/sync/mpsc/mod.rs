@@ -1,12 +1,14 @@
 //! A queue with two ends: many senders, one receiver, each of which notices when the other is gone.
 
 mod channel;
+mod permit;
 mod receiver;
 mod sender;
 
 pub use super::closed::SendError;
+pub use permit::{OwnedPermit, Permit};
 pub use receiver::Receiver;
-pub use sender::{Permit, Sender, WeakSender};
+pub use sender::{Sender, WeakSender};
 
 /// A channel that always has room.
 ///

@@ -1,11 +1,10 @@
 //! The ends that send.
 
 use std::fmt;
-use std::mem;
 use std::rc::{Rc, Weak};
 
 use super::channel::Channel;
-use super::{Receiver, SendError};
+use super::{OwnedPermit, Permit, Receiver, SendError};
 use crate::sync::TryPut;
 
 /// An end that sends. Clones send to the same receiver, which hears of the end once the last of them is gone.
@@ -21,7 +20,7 @@ use crate::sync::TryPut;
 /// ```
 #[doc(alias = "UnboundedSender")]
 pub struct Sender<T> {
-    channel: Rc<Channel<T>>,
+    pub(super) channel: Rc<Channel<T>>,
 }
 
 impl<T> Sender<T> {
@@ -112,7 +111,7 @@ impl<T> Sender<T> {
             return Err(SendError(()));
         }
         self.channel.keep_place();
-        Ok(Permit { sender: self })
+        Ok(Permit::of(self))
     }
 
     /// Keeps a place, if there is one that nobody waits for.
@@ -129,14 +128,58 @@ impl<T> Sender<T> {
     /// permit.send("tea").unwrap();
     /// ```
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TryPut<()>> {
-        if self.channel.is_closed() {
-            return Err(TryPut::ShutDown(()));
-        }
-        if !self.channel.has_place() {
-            return Err(TryPut::Full(()));
+        self.take_place()?;
+        Ok(Permit::of(self))
+    }
+
+    /// As [`reserve`](Sender::reserve), with a permit that has the sender and goes wherever it likes.
+    ///
+    /// # Errors
+    /// As for [`send`](Sender::send); the sender goes with it.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the sender; the place it was promised goes to the next in line.
+    ///
+    /// ```
+    /// use loopbind::spawn;
+    /// use loopbind::sync::mpsc;
+    ///
+    /// loopbind::run(async {
+    ///     let (sender, mut receiver) = mpsc::bounded(1);
+    ///     let permit = sender.clone().reserve_owned().await.unwrap();
+    ///     spawn(async move { permit.send("tea") });
+    ///     assert_eq!(receiver.recv().await, Some("tea"));
+    /// })?;
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    pub async fn reserve_owned(self) -> Result<OwnedPermit<T>, SendError<()>> {
+        if !self.channel.place().await {
+            return Err(SendError(()));
         }
         self.channel.keep_place();
-        Ok(Permit { sender: self })
+        Ok(OwnedPermit::of(self))
+    }
+
+    /// As [`try_reserve`](Sender::try_reserve), with a permit that has the sender.
+    ///
+    /// # Errors
+    /// As for [`try_send`](Sender::try_send); the sender comes back.
+    ///
+    /// ```
+    /// use loopbind::sync::{TryPut, mpsc};
+    ///
+    /// let (sender, _receiver) = mpsc::bounded(1);
+    /// let permit = sender.clone().try_reserve_owned().unwrap();
+    /// let Err(TryPut::Full(sender)) = sender.try_reserve_owned() else { panic!() };
+    /// permit.send("tea").unwrap();
+    /// assert_eq!(sender.len(), 1);
+    /// ```
+    pub fn try_reserve_owned(self) -> Result<OwnedPermit<T>, TryPut<Sender<T>>> {
+        match self.take_place() {
+            Ok(()) => Ok(OwnedPermit::of(self)),
+            Err(TryPut::Full(())) => Err(TryPut::Full(self)),
+            Err(TryPut::ShutDown(())) => Err(TryPut::ShutDown(self)),
+        }
     }
 
     /// Waits until the receiver is gone or has closed the channel.
@@ -254,6 +297,17 @@ impl<T> Sender<T> {
     pub fn downgrade(&self) -> WeakSender<T> {
         WeakSender { channel: Rc::downgrade(&self.channel) }
     }
+
+    fn take_place(&self) -> Result<(), TryPut<()>> {
+        if self.channel.is_closed() {
+            return Err(TryPut::ShutDown(()));
+        }
+        if !self.channel.has_place() {
+            return Err(TryPut::Full(()));
+        }
+        self.channel.keep_place();
+        Ok(())
+    }
 }
 
 impl<T> Clone for Sender<T> {
@@ -320,56 +374,5 @@ impl<T> Clone for WeakSender<T> {
 impl<T> fmt::Debug for WeakSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WeakSender").finish_non_exhaustive()
-    }
-}
-
-/// A place that is kept for an item. Dropped unused, it goes to the next who waits for one.
-///
-/// ```
-/// use loopbind::sync::mpsc;
-///
-/// let (sender, _receiver) = mpsc::bounded(1);
-/// let permit = sender.try_reserve().unwrap();
-/// assert!(sender.try_send("tea").is_err());
-/// drop(permit);
-/// sender.try_send("tea").unwrap();
-/// ```
-#[must_use = "a place is given up as soon as its permit is dropped"]
-pub struct Permit<'a, T> {
-    sender: &'a Sender<T>,
-}
-
-impl<T> Permit<'_, T> {
-    /// Sends the item, also where the receiver has closed the channel meanwhile: it waits for what it has
-    /// given out places for.
-    ///
-    /// # Errors
-    /// The item comes back where the receiver is gone.
-    ///
-    /// ```
-    /// use loopbind::sync::mpsc;
-    ///
-    /// let (sender, mut receiver) = mpsc::bounded(1);
-    /// let permit = sender.try_reserve().unwrap();
-    /// receiver.close();
-    /// permit.send("tea").unwrap();
-    /// assert_eq!(receiver.try_recv(), Some("tea"));
-    /// ```
-    pub fn send(self, item: T) -> Result<(), SendError<T>> {
-        let channel = &self.sender.channel;
-        mem::forget(self);
-        channel.push_kept(item).map_err(SendError)
-    }
-}
-
-impl<T> Drop for Permit<'_, T> {
-    fn drop(&mut self) {
-        self.sender.channel.give_up_kept();
-    }
-}
-
-impl<T> fmt::Debug for Permit<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
     }
 }
