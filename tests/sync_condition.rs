@@ -254,3 +254,64 @@ fn a_waker_that_panics_as_it_drops_takes_no_notification_along() {
     trace.assert(&["third woken", "rude"]);
     assert!(poll(&mut third, Waker::noop()).is_ready());
 }
+
+/// Cancel safety of each way to wait, given up at any point: the lock is given back, and is not kept from
+/// others; one that was notified by then passes it on, one that was not takes nothing from the other.
+#[test]
+fn given_up_at_any_point_each_way_to_wait_loses_nothing() {
+    type Wait = Pin<Box<dyn Future<Output = ()>>>;
+    type Way = fn(&Rc<Lock<u32>>, &Rc<Condition>) -> Wait;
+    let ways: [Way; 4] = [
+        |lock, condition| {
+            let (lock, condition) = (Rc::clone(lock), Rc::clone(condition));
+            Box::pin(async move { drop(condition.wait(lock.lock().await).await) })
+        },
+        |lock, condition| {
+            let (guard, condition) = (Rc::clone(lock).try_lock_owned(), Rc::clone(condition));
+            Box::pin(async move { drop(condition.wait_owned(guard.unwrap()).await) })
+        },
+        |lock, condition| {
+            let (lock, condition) = (Rc::clone(lock), Rc::clone(condition));
+            Box::pin(async move {
+                drop(condition.wait_for(lock.lock().await, |value| *value == 1).await)
+            })
+        },
+        |lock, condition| {
+            let (guard, condition) = (Rc::clone(lock).try_lock_owned(), Rc::clone(condition));
+            Box::pin(async move {
+                drop(condition.wait_for_owned(guard.unwrap(), |value| *value == 1).await);
+            })
+        },
+    ];
+    for way in ways {
+        for point in ["not begun", "waits", "notified", "waits for the lock"] {
+            let (lock, condition) = (Rc::new(Lock::new(0)), Rc::new(Condition::new()));
+            let trace = Trace::new();
+            let mut given_up = Some(way(&lock, &condition));
+            match &mut given_up {
+                Some(_) if point == "not begun" => given_up = None,
+                begun => {
+                    assert!(begun.iter_mut().all(|wait| poll(wait, Waker::noop()).is_pending()))
+                }
+            }
+            let mut other = way(&lock, &condition);
+            assert!(poll(&mut other, &noting(&trace, "other")).is_pending());
+            let mut guard = lock.try_lock().unwrap();
+            *guard = 1;
+            let is_notified = matches!(point, "notified" | "waits for the lock");
+            if is_notified {
+                condition.notify(1);
+            }
+            if let (Some(wait), "waits for the lock") = (&mut given_up, point) {
+                assert!(poll(wait, Waker::noop()).is_pending());
+            }
+            drop(given_up);
+            assert_eq!(condition.waiting(), usize::from(!is_notified), "{point}");
+            trace.assert(if is_notified { &["other woken"] } else { &[] });
+            condition.notify(1);
+            drop(guard);
+            assert!(poll(&mut other, Waker::noop()).is_ready(), "{point}");
+            assert!(!lock.is_locked());
+        }
+    }
+}

@@ -160,6 +160,45 @@ fn a_wait_dropped_between_being_told_and_woken_is_not_woken() {
     );
 }
 
+/// Woken, the first polls the second's wait, which was told as well: it is over, is not woken any more, and
+/// waits anew for the next time, while the third is woken.
+#[test]
+fn a_wait_polled_between_being_told_and_woken_is_over_and_not_woken() {
+    type Wait = Pin<Box<dyn Future<Output = ()>>>;
+    let (event, trace) = (Rc::new(Event::new()), Trace::new());
+    let second: Rc<RefCell<Option<Wait>>> = Rc::default();
+    let wait = || -> Wait {
+        let event = Rc::clone(&event);
+        Box::pin(async move { event.wait().await })
+    };
+    let again = RefCell::new(Some(wait()));
+    let polls = scripted({
+        let (event, second, trace) = (Rc::clone(&event), Rc::clone(&second), trace.clone());
+        move |moment| {
+            if moment == Moment::Wake {
+                let mut again = again.take().unwrap();
+                trace.note("first woken");
+                assert!(poll(second.borrow_mut().as_mut().unwrap(), Waker::noop()).is_ready());
+                event.clear();
+                assert!(poll(&mut again, &noting(&trace, "again")).is_pending());
+                second.replace(Some(again));
+            }
+        }
+    });
+    let (mut first, mut other, mut third) = (wait(), wait(), wait());
+    assert!(poll(&mut first, &polls).is_pending());
+    assert!(poll(&mut other, &noting(&trace, "second")).is_pending());
+    assert!(poll(&mut third, &noting(&trace, "third")).is_pending());
+    second.replace(Some(other));
+    event.set();
+    trace.assert(&["first woken", "third woken"]);
+    event.set();
+    trace.assert(&["again woken"]);
+    let mut again = second.take().unwrap();
+    let waits = [&mut first, &mut third, &mut again];
+    assert!(waits.into_iter().all(|wait| poll(wait, Waker::noop()).is_ready()));
+}
+
 /// Wakers that set, clear, wait and drop waits themselves, at each of their moments: all that waited by
 /// then are told, and the line is whole.
 #[test]
