@@ -1333,6 +1333,44 @@ fn hands_that_are_forgotten_cost_their_memory_and_no_destructor() {
     assert_eq!(alive.load(Ordering::Relaxed), 0, "not dropped");
 }
 
+/// A handle that outlives its loop, and a callback asked for while the thread unwinds: taken and dropped, with
+/// nothing left of either.
+#[test]
+fn a_callback_for_a_task_whose_loop_is_gone_is_dropped_and_leaves_no_block_behind() {
+    struct Asks(Task<Rc<()>>, Rc<()>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let inside = Rc::clone(&self.1);
+            self.0.add_done_callback(move || drop(inside));
+        }
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    COUNTS.set(true);
+    let play = || {
+        let (event_loop, inside) = (EventLoop::new().unwrap(), Rc::new(()));
+        let ended = event_loop.create_task(std::future::ready(Rc::clone(&inside)));
+        let dropped = event_loop.create_task(pending());
+        let aborts = [ended.abort_handle(), dropped.abort_handle()];
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        drop(event_loop);
+        for task in [ended, dropped] {
+            let asks = Asks(task, Rc::clone(&inside));
+            let unwound = catch_unwind(AssertUnwindSafe(move || {
+                let _asks = asks;
+                resume_unwind(Box::new(Thrown));
+            }));
+            assert!(unwound.unwrap_err().is::<Thrown>());
+        }
+        assert_eq!(Rc::strong_count(&inside), 1, "not dropped");
+        thread::spawn(move || assert!(!aborts.iter().any(AbortHandle::abort))).join().unwrap();
+    };
+    play();
+    let before = BLOCKS.load(Ordering::Relaxed);
+    play();
+    assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
+    COUNTS.set(false);
+}
+
 /// What is posted to a closed loop is dropped by the poster, and its block goes back, also where that
 /// destructor panics.
 #[test]
