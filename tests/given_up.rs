@@ -22,7 +22,7 @@ use loopbind::process::{Command, Stdio};
 use loopbind::signal::{SignalKind, ctrl_c, signal};
 use loopbind::{Async, get_running_loop, run, spawn, yield_now};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use sockets::{ANY, pair};
 use support::in_good_child;
@@ -97,8 +97,11 @@ async fn at_each_poll<T>(what: &str, operation: impl AsyncFn() -> io::Result<T>)
     panic!("{what} comes to no end");
 }
 
-fn raise(signal: Signal) {
-    kill_process(getpid(), signal).unwrap();
+/// Sent to this very thread, so that it has come when this returns: one that was sent to the process may
+/// come by another thread, when nobody listens any more.
+fn raise(signal: SignalKind) {
+    // SAFETY: a plain call to the system.
+    assert_eq!(unsafe { libc::raise(signal.as_raw()) }, 0);
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn nothing_is_left_of_it() {
                 let mut signals = signal(SignalKind::user_defined1())?;
                 let late = async {
                     yield_now().await;
-                    raise(Signal::USR1);
+                    raise(SignalKind::user_defined1());
                 };
                 join(signals.recv(), late).await.0.ok_or_else(|| io::ErrorKind::Other.into())
             })
@@ -175,7 +178,7 @@ fn nothing_is_left_of_it() {
                 let mut heard = pin!(ctrl_c());
                 // Listened to before it is raised: it would end the process otherwise.
                 assert!(futures::poll!(&mut heard).is_pending());
-                raise(Signal::INT);
+                raise(SignalKind::interrupt());
                 heard.await
             })
             .await;
@@ -298,7 +301,7 @@ fn nothing_is_lost_by_it() {
             let mut signals = signal(SignalKind::user_defined2()).unwrap();
             for _ in 0..MANY {
                 assert!(at_most(1, signals.recv()).await.is_none());
-                raise(Signal::USR2);
+                raise(SignalKind::user_defined2());
                 in_the_end(async || signals.recv().await).await.unwrap();
             }
         })
