@@ -1371,6 +1371,64 @@ fn a_callback_for_a_task_whose_loop_is_gone_is_dropped_and_leaves_no_block_behin
     COUNTS.set(false);
 }
 
+/// The handle of a task goes, and the waker of who waited turns the loop as it goes with it: the task comes to
+/// its end in the middle of that, and its outcome is dropped, or reported, once.
+#[test]
+fn a_waker_that_turns_the_loop_as_its_handle_goes_finds_the_outcome_dropped_once() {
+    struct Turns;
+    impl Wake for Turns {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Turns {
+        fn drop(&mut self) {
+            // Refused inside of a run.
+            let _ = loopbind::get_event_loop().unwrap().turn(Some(Duration::ZERO));
+        }
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    COUNTS.set(true);
+    let play = |end: End| {
+        let event_loop = EventLoop::new().unwrap();
+        let _bound = event_loop.bind();
+        let (inside, reports) = (Rc::new(()), Rc::new(Cell::new(0)));
+        let heard = Rc::clone(&reports);
+        event_loop.set_exception_handler(Some(Box::new(move |_, _| heard.set(heard.get() + 1))));
+        let (value, mut polls) = (Rc::clone(&inside), 0);
+        let mut task = event_loop.create_task(poll_fn(move |cx| {
+            polls += 1;
+            // By the third it is alone.
+            if polls < 3 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match end {
+                End::Panic => resume_unwind(Box::new(Thrown)),
+                _ => Poll::Ready(Rc::clone(&value)),
+            }
+        }));
+        let awaited = event_loop.run_until_complete(poll_fn(|_| {
+            let waker = Waker::from(Arc::new(Turns));
+            Poll::Ready(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending())
+        }));
+        assert!(awaited.unwrap() && !task.is_finished());
+        while task.info().polls < 2 {
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+        drop(task);
+        assert!(event_loop.all_tasks().is_empty(), "it did not end meanwhile");
+        assert_eq!(reports.get(), if end == End::Panic { 1 } else { 0 });
+        drop(event_loop);
+        assert_eq!(Rc::strong_count(&inside), 1, "dropped once");
+    };
+    play(End::Value);
+    for end in [End::Value, End::Panic] {
+        let before = BLOCKS.load(Ordering::Relaxed);
+        play(end);
+        assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
+    }
+    COUNTS.set(false);
+}
+
 /// What is posted to a closed loop is dropped by the poster, and its block goes back, also where that
 /// destructor panics.
 #[test]
