@@ -89,6 +89,36 @@ fn children_borrow_from_around_the_scope_in_every_spelling() {
     drop(text);
 }
 
+/// A scope in the body of a scope, and one in a child of it, share what the outer one borrows, and borrow what
+/// their bodies have.
+#[test]
+fn scopes_within_scopes_borrow_from_both() {
+    let text = String::from("to be");
+    let total = Cell::new(0);
+    let add = |words: &[&str]| total.set(total.get() + words.concat().len());
+    run(scope(async |outer| {
+        outer.spawn(async {
+            let words = [text.as_str(), " or not"];
+            scope(async |inner| {
+                for part in words.chunks(1) {
+                    inner.spawn(async { add(part) });
+                }
+                yield_now().await;
+                inner.spawn(async { add(&words) });
+            })
+            .await;
+        });
+        let own = text.len();
+        let sum = scope(async |inner| {
+            let child = inner.spawn(async { own + text.len() });
+            inner.spawn(async { add(&[&text]) });
+            child.await.unwrap()
+        });
+        assert_eq!(sum.await, 10);
+    }));
+    assert_eq!(total.get(), 5 + 7 + 12 + 5);
+}
+
 /// A function may hand a borrow of its own caller's to children.
 #[test]
 fn a_slice_is_worked_on_in_parts() {

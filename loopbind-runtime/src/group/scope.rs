@@ -27,7 +27,17 @@ use crate::task::TaskError;
 ///
 /// The body is given the scope by value: `async |scope| { .. }` and `|scope| async move { .. }` both
 /// work. A child starts others through a clone of it. What a child borrows must live outside of the body;
-/// the body's own values are moved into it.
+/// the body's own values are moved into it:
+///
+/// ```compile_fail,E0373
+/// use loopbind::{run, task};
+///
+/// run(task::scope(async |scope| {
+///     let text = String::from("to be"); // dropped with the body, which ends before its children
+///     scope.spawn(async { text.len() }); // `async move` is meant
+/// }))?;
+/// # Ok::<(), loopbind::LoopError>(())
+/// ```
 ///
 /// It runs on any executor.
 ///
@@ -150,6 +160,58 @@ pub struct Scope<'env> {
 
 type Boxed<'env> = Pin<Box<dyn Future<Output = ()> + 'env>>;
 
+/// Invariant in `'env`, by the cell: a scope cannot be passed off as one for shorter borrows, through which a
+/// child could have what is gone before it.
+///
+/// ```compile_fail
+/// use loopbind::task::Scope;
+///
+/// fn shorter<'long: 'short, 'short>(scope: Scope<'long>) -> Scope<'short> {
+///     scope
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use loopbind::task::Scope;
+///
+/// fn longer<'long: 'short, 'short>(scope: Scope<'short>) -> Scope<'long> {
+///     scope
+/// }
+/// ```
+///
+/// ```compile_fail,E0597
+/// use loopbind::task::Scope;
+///
+/// fn of_a_function<'env>(scope: &Scope<'env>) {
+///     let text = String::from("to be");
+///     let borrowed = &text;
+///     scope.spawn(async move { borrowed.len() });
+/// }
+/// ```
+///
+/// ```compile_fail,E0597
+/// use loopbind::{run, task};
+///
+/// let mut kept = None; // would have what the child had
+/// {
+///     let text = String::from("to be");
+///     let kept = &mut kept;
+///     run(task::scope(async |scope| *kept = Some(scope.spawn(async { text.len() })))).unwrap();
+/// }
+/// assert!(kept.is_some());
+/// ```
+///
+/// ```compile_fail,E0499
+/// use loopbind::{run, task};
+///
+/// let mut sum = 0;
+/// let shared = &mut sum;
+/// run(task::scope(async |scope| {
+///     scope.spawn(async { *shared += 1 });
+///     scope.spawn(async { *shared += 1 });
+/// }))
+/// .unwrap();
+/// ```
 pub(super) struct Inner<'env> {
     bells: Arc<Bells>,
     /// Those that are not over, in order of creation.
