@@ -5,11 +5,15 @@ mod support;
 
 use std::cell::RefCell;
 use std::future::pending;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
+use futures::{AsyncReadExt, AsyncWriteExt};
+use loopbind::net::UnixStream;
 use loopbind::thread::ThreadBuilder;
 use loopbind::{
     Abandoned, EventLoop, LoopError, Runner, TaskState, get_bound_loop, get_running_loop, run,
@@ -367,6 +371,40 @@ fn told_before_then_listening_again_is_asked_again() {
     assert_eq!(abandoned.tasks.len(), 1, "{abandoned}");
     assert_eq!(event_loop.time() - asked, 5 * SECOND);
     assert!(event_loop.metrics().turns - turns < 20);
+}
+
+/// A cleanup that waits for a descriptor waits in real time, also where the clock is virtual: the limit is no timer
+/// to jump to.
+#[test]
+fn a_cleanup_that_reads_is_waited_for_in_virtual_time() {
+    let (trace, runner) = (Trace::new(), virtual_runner());
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let peer = thread::spawn(move || {
+        theirs.read_exact(&mut [0]).unwrap();
+        thread::sleep(Duration::from_millis(50)); // what it does takes a time
+        theirs.write_all(b"x").unwrap();
+        theirs
+    });
+    let log = trace.clone();
+    let begin = async move {
+        let mut ours = UnixStream::from_std(ours).unwrap();
+        spawn(async move {
+            task::cancelled().await;
+            ours.write_all(b"x").await.unwrap();
+            ours.read_exact(&mut [0]).await.unwrap();
+            log.note("good bye");
+            sleep(SECOND).await; // at once
+            log.note("away");
+            let _ = ours.read_exact(&mut [0]).await;
+        })
+        .detach();
+        yield_now().await;
+    };
+    runner.run(begin).unwrap();
+    let abandoned = runner.shutdown_timeout(11 * SECOND / 10).unwrap();
+    trace.assert(&["good bye", "away"]);
+    assert_eq!(abandoned.tasks.len(), 1, "it has its time, and no more");
+    drop(peer.join().unwrap());
 }
 
 /// RNR-10, with a bound: work that is not over is left to its thread, and given back by its place; it ends

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::future::FusedFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt};
+use loopbind::net::UnixStream;
 use loopbind::time::{self, Elapsed, MissedTick};
 use loopbind::{
     EventLoop, LoopError, TaskError, sleep, sleep_until, spawn, task, timeout, timeout_at,
@@ -689,6 +690,44 @@ fn time_stands_still_while_work_is_ready() {
         nap.await.unwrap();
         assert_eq!(time::now() - began, SECOND);
     });
+}
+
+/// What is there to be read was not waited for: time stands still for it, whatever timer is next.
+#[test]
+fn time_stands_still_while_there_is_something_to_read() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    let began = event_loop.time();
+    event_loop
+        .run_until_complete(async {
+            let ticks = spawn({
+                let trace = trace.clone();
+                async move {
+                    loop {
+                        sleep(SECOND).await;
+                        trace.note("tick");
+                    }
+                }
+            });
+            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+            let echo = spawn(async move {
+                let mut byte = [0];
+                while theirs.read_exact(&mut byte).await.is_ok() {
+                    theirs.write_all(&byte).await.unwrap();
+                }
+            });
+            for _ in 0..10 {
+                ours.write_all(b"x").await.unwrap();
+                ours.read_exact(&mut [0]).await.unwrap();
+            }
+            trace.note("read");
+            drop(ours);
+            echo.await.unwrap();
+            sleep(SECOND).await;
+            ticks.cancel();
+        })
+        .unwrap();
+    trace.assert(&["read", "tick"]);
+    assert_eq!(event_loop.time() - began, SECOND);
 }
 
 /// Blocking work and other threads count as work to come: the clock does not run away from them.

@@ -37,6 +37,9 @@ pub(crate) enum Patience {
     /// Not here, but in the host's loop, for as long as that likes: a virtual clock goes on meanwhile.
     Elsewhere,
     UpTo(Duration),
+    /// The same for the end of a loop, whose limit is no timer that a virtual clock may jump to while
+    /// somebody waits for a descriptor: what comes by one takes real time.
+    Closing(Duration),
     Forever,
 }
 
@@ -94,11 +97,12 @@ impl Engine {
         let clock = &self.alarms.clock;
         let next = self.alarms.next().filter(|&at| at != NEVER);
         let elsewhere = matches!(patience, Patience::Elsewhere);
-        let patience = match patience {
+        let (patience, jumps) = match patience {
             Patience::Not => return Ok(false),
             Patience::Elsewhere if !clock.is_virtual() => return Ok(false),
-            Patience::UpTo(limit) => Some(limit),
-            Patience::Elsewhere | Patience::Forever => None,
+            Patience::UpTo(limit) => (Some(limit), true),
+            Patience::Closing(limit) => (Some(limit), !self.reactor.is_awaited()),
+            Patience::Elsewhere | Patience::Forever => (None, true),
         };
         let limit = if clock.is_virtual() {
             // What blocking jobs and children deliver counts as work to come: time stands still for
@@ -106,10 +110,17 @@ impl Engine {
             let quiet = self.home.local().children.get() == 0
                 && self.home.blocking_jobs() == 0
                 && !self.home.has_mail();
-            let until = patience.map(|limit| clock.ahead(limit));
+            let until = patience.filter(|_| jumps).map(|limit| clock.ahead(limit));
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
-                clock.move_to(at);
-                return Ok(false);
+                // What is there to be seen comes first: time stands still for it.
+                let looks = self.reactor.has_sources();
+                if looks {
+                    self.reactor.look(Some(Duration::ZERO))?;
+                }
+                if !self.reactor.has_seen() {
+                    clock.move_to(at);
+                }
+                return Ok(looks);
             }
             if elsewhere {
                 return Ok(false);

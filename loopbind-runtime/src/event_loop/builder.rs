@@ -74,7 +74,7 @@ impl Builder {
     }
 
     /// The loop's clock starts frozen, and jumps to the next timer only when nothing else can run:
-    /// nothing is ready, nothing was posted, and no blocking job is in flight.
+    /// nothing is ready, nothing was posted, no descriptor has anything to say, and no blocking job is in flight.
     ///
     /// Where there is no timer to jump to either, and nothing is left that could wake the main future of
     /// [`run_until_complete`](EventLoop::run_until_complete), the run ends with

@@ -222,7 +222,7 @@ impl Runner {
 
     /// [`close`](Runner::close) with a bound of this end's own, which gives back what had to be abandoned
     /// instead of reporting it. The limit is on the loop's clock for tasks, and in real time for blocking
-    /// work; at a limit of zero each task still has the turn in which it ends, or is told to.
+    /// work, and for tasks that wait for a descriptor; at a limit of zero each task still has the turn in which it ends, or is told to.
     ///
     /// # Errors
     /// As [`close`](Runner::close).
@@ -392,7 +392,7 @@ fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
         engine.home.local().attention.settle(Matter::Stop);
         let turned = engine.turn(match remaining {
             Duration::ZERO => Patience::Not,
-            remaining => Patience::UpTo(remaining),
+            remaining => Patience::Closing(remaining),
         });
         match engine.let_escape() {
             Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),

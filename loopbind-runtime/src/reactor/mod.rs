@@ -203,6 +203,11 @@ impl Reactor {
         self.more.get()
     }
 
+    /// Whether the last look saw anything that is not told yet.
+    pub(crate) fn has_seen(&self) -> bool {
+        self.interrupted.get() || !self.seen.borrow().is_empty()
+    }
+
     /// Tells the tenants what was seen of their descriptors.
     pub(crate) fn deliver(&self) {
         if self.interrupted.take() {
