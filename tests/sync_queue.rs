@@ -351,6 +351,16 @@ fn the_least_or_the_last_comes_out_first() {
     let rest: Vec<_> = std::iter::from_fn(|| jobs.try_get()).map(|job| job.1).collect();
     assert_eq!(rest, ["b", "e", "g", "a", "c", "f"]);
 
+    // What goes back, because a waker panics, comes before its equals again.
+    let jobs = PriorityQueue::bounded(2);
+    jobs.try_put(Job(1, "a")).unwrap();
+    jobs.try_put(Job(1, "b")).unwrap();
+    let mut put = Box::pin(jobs.put(Job(2, "c")));
+    let explosive = scripted(|moment| assert_ne!(moment, Moment::Wake, "woken"));
+    assert!(poll(&mut put, &explosive).is_pending());
+    assert!(panic_of(|| jobs.try_get()).contains("woken"));
+    assert_eq!([0; 2].map(|_| jobs.try_get().unwrap().1), ["a", "b"]);
+
     let mut dice = Dice::new(6);
     let numbers = PriorityQueue::unbounded();
     let mut model = Vec::new();

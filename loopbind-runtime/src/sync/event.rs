@@ -11,6 +11,9 @@ use super::waiters::Waiters;
 /// Setting it lets everybody go who waits, in the order in which they came, also where it is cleared
 /// again before they had their turn. EVT-01, EVT-02.
 ///
+/// To let go one at a time, also one who comes later, as tokio's `notify_one` does: a
+/// [`Semaphore`](super::Semaphore) without permits, to which each that has news adds one.
+///
 /// ```
 /// use loopbind::sync::Event;
 /// use loopbind::{run, spawn, yield_now};

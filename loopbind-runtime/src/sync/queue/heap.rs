@@ -12,15 +12,16 @@ pub(super) struct Heap<T> {
     compare: fn(&T, &T) -> Ordering,
     sorted: RefCell<Vec<Entry<T>>>,
     unsorted: RefCell<Vec<Entry<T>>>,
-    /// Numbers the entries, in the order in which they came.
-    next: Cell<u64>,
+    /// Number the entries in the order in which they came: up from zero, and down for those that went back.
+    next: Cell<i64>,
+    first: Cell<i64>,
     /// The sorted ones are out.
     is_comparing: Cell<bool>,
 }
 
 struct Entry<T> {
     item: T,
-    number: u64,
+    number: i64,
 }
 
 impl<T: Ord> Heap<T> {
@@ -30,6 +31,7 @@ impl<T: Ord> Heap<T> {
             sorted: RefCell::new(Vec::new()),
             unsorted: RefCell::new(Vec::new()),
             next: Cell::new(0),
+            first: Cell::new(0),
             is_comparing: Cell::new(false),
         }
     }
@@ -39,6 +41,13 @@ impl<T> Heap<T> {
     pub(super) fn push(&self, item: T) {
         let number = self.next.get();
         self.next.set(number + 1);
+        self.unsorted.borrow_mut().push(Entry { item, number });
+    }
+
+    /// Takes back what came out last: it comes before its equals again.
+    pub(super) fn put_back(&self, item: T) {
+        let number = self.first.get() - 1;
+        self.first.set(number);
         self.unsorted.borrow_mut().push(Entry { item, number });
     }
 

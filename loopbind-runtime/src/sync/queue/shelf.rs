@@ -37,7 +37,7 @@ impl<T> Shelf<T> {
         match self {
             Shelf::Fifo(items) => items.borrow_mut().push_front(item),
             Shelf::Lifo(items) => items.borrow_mut().push(item),
-            Shelf::Least(heap) => heap.push(item),
+            Shelf::Least(heap) => heap.put_back(item),
         }
     }
 
