@@ -202,6 +202,30 @@ fn dropped_then_each_ends_in_its_own_turn() {
     trace.assert(&["set dropped", "one dropped", "two dropped", "told", "cleaned up"]);
 }
 
+/// A limit on the shutdown, and then the end of the set, bounds a cleanup: what was told and is not over is dropped
+/// in its own next turn.
+#[test]
+fn a_shutdown_that_is_given_up_and_the_sets_end_bound_a_cleanup() {
+    let trace = Trace::new();
+    run(async {
+        let mut set = JoinSet::new();
+        let log = trace.clone();
+        set.spawn(async move {
+            let _probe = log.probe("slow");
+            task::cancelled().await;
+            log.note("told");
+            after(60, ()).await;
+        });
+        yield_now().await;
+        assert!(timeout(SECOND, set.shutdown()).await.is_err());
+        trace.note("given up");
+        drop(set);
+        trace.note("set dropped");
+        yield_now().await;
+    });
+    trace.assert(&["told", "given up", "set dropped", "slow dropped"]);
+}
+
 /// `cancel_all`, `abort_all` and `shutdown`: all are asked; their outcomes are there, or waited for.
 #[test]
 fn all_are_asked_to_end_and_waited_for() {

@@ -190,7 +190,8 @@ impl Runner {
     }
 
     /// Cancels what is left, in order of creation, and runs the loop until it is gone, with the
-    /// cleanup of tasks that listen to `task::cancelled()`, and with what is started meanwhile;
+    /// cleanup of tasks that listen to `task::cancelled()`, and with what is started meanwhile; each is asked
+    /// once, and one that was told before and listens again is asked again;
     /// waits for blocking work; closes the loop. At most five minutes for all that
     /// ([`Builder::shutdown_limit`]): what is not over by then is dropped with the loop, or left to its
     /// thread, and is reported to the loop's exception handler. RNR-06, RNR-10, RNR-12.

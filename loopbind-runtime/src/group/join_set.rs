@@ -20,7 +20,9 @@ use crate::task::{AbortHandle, Birth, LocalHome, Task, TaskError};
 /// first failure is to end them all, use a [`group`](super::group()).
 ///
 /// Dropping the set asks every task in it to end: each is dropped in its own next turn, or cleans up
-/// first where it listens ([`cancelled()`](crate::task::cancelled())).
+/// first where it listens ([`cancelled()`](crate::task::cancelled())). One that was asked before and is
+/// cleaning up, by [`shutdown`](JoinSet::shutdown) say, is dropped: so `timeout(limit, set.shutdown())`, and then the end
+/// of the set, bounds the cleanup.
 ///
 /// It is a `Stream` of outcomes, too: for `select!`, `set.select_next_some()` passes over an empty set.
 ///

@@ -33,7 +33,8 @@ use crate::task::{Birth, ExceptionContext, LocalHome, Task};
 ///
 /// # Cancel safety
 /// Dropping it drops the body and asks every child to end: each is dropped in its own next turn, or cleans
-/// up first where it listens ([`cancelled()`](crate::task::cancelled())). What had failed by then, or
+/// up first where it listens ([`cancelled()`](crate::task::cancelled())); where the group was ending already
+/// this is the second time of asking, and ends a cleanup that is going on. What had failed by then, or
 /// fails after it, goes to the loop's exception handler. A [`timeout`](crate::timeout) around a group
 /// thus ends all its children.
 ///
