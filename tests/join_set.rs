@@ -222,8 +222,9 @@ fn a_shutdown_that_is_given_up_and_the_sets_end_bound_a_cleanup() {
         drop(set);
         trace.note("set dropped");
         yield_now().await;
+        trace.note("over");
     });
-    trace.assert(&["told", "given up", "set dropped", "slow dropped"]);
+    trace.assert(&["told", "given up", "set dropped", "slow dropped", "over"]);
 }
 
 /// `cancel_all`, `abort_all` and `shutdown`: all are asked; their outcomes are there, or waited for.
