@@ -705,6 +705,25 @@ fn resume_with_several_panics_at_the_end_of_run_says_what_cannot_leave() {
     assert!(!words.contains("panic: first"), "{all}");
 }
 
+/// A panic that nobody received, behind main in the iteration in which main ends: it leaves this run, and
+/// the next one knows nothing of it.
+#[test]
+fn resumed_behind_the_end_of_main() {
+    let event_loop = resuming();
+    let mut is_behind = false;
+    let main = poll_fn(|cx| {
+        if is_behind {
+            return Poll::Ready(());
+        }
+        is_behind = true;
+        cx.waker().wake_by_ref();
+        get_running_loop().unwrap().call_soon(|| panic!("behind"));
+        Poll::Pending
+    });
+    assert_eq!(panic_of(|| event_loop.run_until_complete(main)), "behind");
+    event_loop.run_until_complete(yield_now()).unwrap();
+}
+
 /// A virtual clock, a timer that panics under `Resume`, and one that was due with it: it fires in
 /// the next turn.
 #[test]

@@ -35,6 +35,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let local = self.hold.home.local();
         local.attention.settle(Matter::Stop);
+        local.attention.settle(Matter::Done);
         current::replace_context(local.outside.replace(ptr::null()));
         if !self.hold.home.is_inherited() {
             self.hold.home.run_ends();
@@ -86,15 +87,15 @@ impl Engine {
             let ran = self.turn(patience).map_err(LoopError::Io)?;
             if !current::is_running(Arc::as_ptr(&self.home)) || attention.is_wanted() {
                 self.home.check_fork()?;
+                let is_over = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
+                attention.settle(Matter::DeadEnd);
+                self.let_escape()?;
                 if attention.is_wanted_for(Matter::Done) {
                     attention.settle(Matter::Done);
                     if !self.alarms.is_due() && self.home.take_lone_root() {
                         return Ok(());
                     }
                 }
-                let is_over = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
-                attention.settle(Matter::DeadEnd);
-                self.let_escape()?;
                 if is_over {
                     self.check_alive()?;
                 }

@@ -309,12 +309,13 @@ impl LocalHome {
     pub(crate) fn take_lone_root(&self) -> bool {
         let ready = &self.local().ready;
         let Some(root) = self.local().root.get() else { return false };
-        if !self.is_quiet() || !ready.holds_only(root.cast()) {
+        // SAFETY: alive by the loop's reference, which waits for the run.
+        let head = unsafe { root.as_ref() };
+        if !head.has(DONE) || !self.is_quiet() || !ready.holds_only(root.cast()) {
             return false;
         }
         ready.pop();
-        // SAFETY: alive by the loop's reference, which waits for the run.
-        unsafe { root.as_ref().clear(SCHEDULED) };
+        head.clear(SCHEDULED);
         true
     }
 
