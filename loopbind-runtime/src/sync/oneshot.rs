@@ -277,16 +277,16 @@ impl<T> FusedFuture for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // Both are the user's: dropped last, whatever they do with what is left of the channel.
-        let _waker = self.shared.receiver.take();
-        let _value = match self.shared.phase.replace(Phase::Over) {
+        // What is the user's is dropped last, whatever it does with what is left of the channel.
+        match self.shared.phase.replace(Phase::Over) {
             Phase::Open => {
+                let _waker = self.shared.receiver.take();
                 self.shared.dismiss();
-                None
             }
-            Phase::Sent => self.shared.value.take(),
-            Phase::Over => None,
-        };
+            Phase::Sent => drop(self.shared.value.take()),
+            // It was received or refused; a waker that is left goes with the channel.
+            Phase::Over => {}
+        }
     }
 }
 

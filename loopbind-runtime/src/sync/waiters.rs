@@ -204,6 +204,7 @@ impl<T> Waiters<T> {
         mem::forget(rest);
     }
 
+    #[inline]
     fn next_told(&self) -> Option<Waker> {
         self.line.borrow_mut().next_told()
     }
@@ -299,6 +300,7 @@ impl<T> Line<T> {
         told
     }
 
+    #[inline]
     fn next_told(&mut self) -> Option<Waker> {
         let entry = self.entries.get_mut(self.calling.first as usize)?;
         entry.standing = Standing::Told;
@@ -348,6 +350,7 @@ pub(crate) struct KeptWaker(Option<Waker>);
 
 impl KeptWaker {
     /// A clone of the waker of `cx`: user code.
+    #[inline]
     pub(crate) fn of(cx: &Context<'_>) -> Self {
         let waker = cx.waker().clone();
         tally::count(&waker, Tally::Kept);
@@ -359,6 +362,7 @@ impl KeptWaker {
     }
 
     /// The waker, in the hands of whoever calls; none, where it went before.
+    #[inline]
     pub(crate) fn let_go(&mut self) -> Option<Waker> {
         let waker = self.0.take()?;
         tally::count(&waker, Tally::LetGo);
