@@ -9,9 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::gate::{Gate, Pass};
-use super::wake;
-use crate::panic::discard;
-use crate::sync::KeptWaker;
+use super::waiter::Waiter;
 
 #[derive(Default)]
 pub(super) struct Desk {
@@ -21,7 +19,7 @@ pub(super) struct Desk {
     /// Those that are over, in order.
     pub(super) over: RefCell<VecDeque<u64>>,
     /// Who waits for the next one.
-    waiter: Cell<Option<KeptWaker>>,
+    waiter: Waiter,
 }
 
 impl Desk {
@@ -32,26 +30,17 @@ impl Desk {
         (number, Seat { desk: Rc::clone(self), number, pass: Pass::Outside })
     }
 
-    /// Nobody waits any more. A waker's destructor is the user's code.
     pub(super) fn forget(&self) {
-        discard(self.waiter.take());
+        self.waiter.forget();
     }
 
     fn is_over(&self, number: u64) {
         self.over.borrow_mut().push_back(number);
-        if let Some(waiter) = self.waiter.take() {
-            wake(waiter);
-        }
+        self.waiter.wake();
     }
 
     pub(super) fn watch(&self, cx: &mut Context<'_>) {
-        let known = self.waiter.take();
-        if known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waiter.set(known);
-            return;
-        }
-        self.waiter.set(Some(KeptWaker::of(cx)));
-        discard(known);
+        self.waiter.watch(cx);
     }
 }
 

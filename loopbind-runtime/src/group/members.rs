@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 use super::error::GroupError;
 use super::gate::{Gate, Pass};
 use super::refused::Refused;
-use super::{report, wake};
+use super::report;
+use super::waiter::Waiter;
 use crate::PanicPayload;
-use crate::panic::{caught, discard};
-use crate::sync::KeptWaker;
+use crate::panic::caught;
 use crate::task::{ExceptionContext, KeptTask, TaskError, TaskRef};
 
 pub(super) struct Members<E> {
@@ -30,7 +30,7 @@ pub(super) struct Members<E> {
     children: RefCell<BTreeMap<u64, KeptTask>>,
     failures: RefCell<Vec<Failed<E>>>,
     /// Who awaits the group.
-    waiter: Cell<Option<KeptWaker>>,
+    waiter: Waiter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl<E: 'static> Members<E> {
             alive: Cell::new(0),
             children: RefCell::default(),
             failures: RefCell::default(),
-            waiter: Cell::new(None),
+            waiter: Waiter::default(),
         })
     }
 
@@ -161,20 +161,12 @@ impl<E: 'static> Members<E> {
     }
 
     fn wake(&self) {
-        if let Some(waiter) = self.waiter.take() {
-            wake(waiter);
-        }
+        self.waiter.wake();
     }
 
-    /// Remembers whom to wake. Cloning and dropping wakers is the user's code.
+    /// Remembers whom to wake.
     pub(super) fn watch(&self, cx: &mut Context<'_>) {
-        let known = self.waiter.take();
-        if known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waiter.set(known);
-            return;
-        }
-        self.waiter.set(Some(KeptWaker::of(cx)));
-        discard(known);
+        self.waiter.watch(cx);
     }
 
     /// All have left: what became of the group.
@@ -205,7 +197,7 @@ impl<E: 'static> Members<E> {
     /// Nobody will hear of the group: what failed is reported, and who is left is asked to end.
     /// Nothing to do for a group that came to its end.
     pub(super) fn abandon(&self) {
-        discard(self.waiter.take());
+        self.waiter.forget();
         if self.phase.replace(Phase::Ended) == Phase::Ended {
             return;
         }

@@ -20,6 +20,7 @@ mod refused;
 mod scope;
 mod scoped;
 mod task_group;
+mod waiter;
 
 pub use error::{ChildFailed, Details, GroupError};
 pub use join_set::JoinSet;
