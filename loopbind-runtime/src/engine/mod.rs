@@ -129,7 +129,11 @@ impl Engine {
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
         let event_interval = match kind {
             ClockKind::Real => isize::try_from(settings.event_interval).unwrap_or(isize::MAX),
-            ClockKind::Virtual => 0,
+            ClockKind::Virtual => {
+                // The one that may be found dead.
+                task::count_kept();
+                0
+            }
         };
         let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));

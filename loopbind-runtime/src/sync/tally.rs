@@ -15,7 +15,7 @@ pub(crate) enum Tally {
 
 static COUNTER: OnceLock<fn(&Waker, Tally)> = OnceLock::new();
 
-/// Names who counts, once for the process.
+/// Names who counts, once for the process: with nobody who wants to know, nothing is counted.
 pub(crate) fn count_by(counter: fn(&Waker, Tally)) {
     // Refused: it is known already.
     let _ = COUNTER.set(counter);

@@ -31,7 +31,6 @@ use super::header::{Header, TaskRef};
 use super::life;
 use super::memory::Spares;
 use super::state::{self, CALLBACK};
-use super::waker;
 use crate::attention::Attention;
 use crate::blocking::Places;
 use crate::clock::Tick;
@@ -41,7 +40,6 @@ use crate::error::LoopError;
 use crate::ids::{LoopId, TaskId, TaskIds};
 use crate::inbox::{Inbox, Refused};
 use crate::ready::{Node, Ready};
-use crate::sync::count_by;
 use crate::sys::{self, Bell};
 use crate::timers::TimerKey;
 
@@ -366,7 +364,6 @@ impl Deref for LocalHome {
 
 impl LocalHome {
     pub(crate) fn new(name: Option<Box<str>>, owner: ThreadId, bell: Bell) -> Self {
-        count_by(waker::count);
         let local = Local {
             ready: Ready::default(),
             first: Cell::new(None),

@@ -49,7 +49,7 @@ pub(crate) use header::{KeptTask, RemoteRef, TaskRef};
 pub(crate) use home::{Entry, Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
 pub(crate) use tie::Tie;
 pub(crate) use waits::Waits;
-pub(crate) use waker::{is_spent, task_of};
+pub(crate) use waker::{count_kept, is_spent, task_of};
 
 /// The task that is being polled here: `None` in plain callbacks and outside of runs. TSK-18.
 ///

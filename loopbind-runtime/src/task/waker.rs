@@ -16,7 +16,7 @@ use super::life;
 use super::refs::Errand;
 use super::state::DONE;
 use crate::ids::TaskId;
-use crate::sync::Tally;
+use crate::sync::{Tally, count_by};
 use crate::sys;
 
 /// One table, so that `will_wake` knows its own.
@@ -32,9 +32,15 @@ pub(super) unsafe fn borrowed(header: &NonNull<Header>) -> ManuallyDrop<Waker> {
     ManuallyDrop::new(unsafe { Waker::new(header.as_ptr().cast_const().cast(), &VTABLE) })
 }
 
+/// From here on wakers are counted that are kept by what cannot leave its thread. Before the first loop that
+/// asks for the number there is nothing to count: its tasks come after it.
+pub(crate) fn count_kept() {
+    count_by(count);
+}
+
 /// Counts a waker that something on this thread keeps, or lets go of, where it is the thread of its task:
 /// both are said on the same one.
-pub(super) fn count(waker: &Waker, tally: Tally) {
+fn count(waker: &Waker, tally: Tally) {
     if !ptr::eq(waker.vtable(), &VTABLE) {
         return;
     }
