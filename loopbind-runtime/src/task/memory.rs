@@ -17,8 +17,10 @@ const ALIGN: usize = 16;
 /// What is kept of each size whatever happens: a program between two bursts is no program at rest.
 const KEPT: u32 = 64;
 
-/// What is given up at a time: a couple of microseconds, before a sleep that somebody may be about to end.
-const MOST_GIVEN_UP: u32 = 256;
+/// What is given up at a time, and which part of what is idle if that is more: little, before a sleep that
+/// somebody may be about to end, and all of a burst by and by.
+const GIVEN_UP: u32 = 256;
+const PART_GIVEN_UP: u32 = 64;
 
 /// A block nobody uses, linked to the next.
 struct Spare {
@@ -108,7 +110,7 @@ impl Spares {
         for (class, spares) in self.classes.iter().enumerate() {
             let idle = spares.idle.replace(spares.len.get());
             if idle > KEPT {
-                spares.shrink(class, (idle / 2).min(MOST_GIVEN_UP));
+                spares.shrink(class, (idle / 2).min(GIVEN_UP.max(idle / PART_GIVEN_UP)));
                 spares.idle.set(spares.len.get());
             }
         }
