@@ -156,10 +156,11 @@ impl Engine {
 
     /// Sleeps until somebody posts, something is seen, or `limit` is over.
     fn park(&self, limit: Option<Duration>) -> io::Result<bool> {
+        // Awake still: a post that comes meanwhile has nobody to ring for.
+        self.home.trim();
         if !self.home.park() {
             return Ok(false);
         }
-        self.home.trim();
         let began = Instant::now();
         let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
         let deaf = self.home.is_deaf().then_some(DEAF_SLEEP);
