@@ -10,6 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Call;
 use crate::current;
@@ -66,6 +67,7 @@ enum Effect {
     Fail(i32),
     Shorten(usize),
     Invent(Of),
+    Delay(Duration),
 }
 
 /// Whose events a look invents.
@@ -75,9 +77,17 @@ enum Of {
     Gone,
 }
 
+/// Where a rule begins to count.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    Installed,
+    FirstFault,
+}
+
 #[derive(Debug)]
 struct Rule {
     call: Call,
+    since: Since,
     /// The first and the last call that it is for, counted from one.
     first: u64,
     last: u64,
@@ -107,6 +117,8 @@ pub struct FaultPlan {
 pub(crate) struct Plan {
     rules: Vec<Rule>,
     counts: [AtomicU64; CALLS],
+    /// Those behind the first fault.
+    later: [AtomicU64; CALLS],
     used: AtomicU64,
     lifted: AtomicBool,
 }
@@ -130,7 +142,7 @@ impl FaultPlan {
 
     fn rule(mut self, call: Call, first: u64, last: u64, effect: Effect) -> Self {
         assert!(first > 0, "calls are counted from one");
-        self.rules.push(Rule { call, first, last, effect });
+        self.rules.push(Rule { call, since: Since::Installed, first, last, effect });
         self
     }
 
@@ -146,6 +158,24 @@ impl FaultPlan {
     /// ```
     pub fn nth(self, call: Call, n: u64, errno: i32) -> Self {
         self.span(call, n, 1, errno)
+    }
+
+    /// Once a call has failed, the `n`-th such call behind it fails with `errno` as well: a second fault while
+    /// the first is being cleaned up.
+    ///
+    /// ```
+    /// use loopbind::__private::faults::{Call, FaultPlan};
+    ///
+    /// let plan = FaultPlan::new().nth(Call::EpollCreate, 2, 24);
+    /// let faults = plan.then(Call::EpollCreate, 1, 23).install();
+    /// let failed: Vec<_> = (0..4).map(|_| loopbind::run(async {}).is_err()).collect();
+    /// assert_eq!(failed, [false, true, true, false]);
+    /// # drop(faults);
+    /// ```
+    pub fn then(mut self, call: Call, n: u64, errno: i32) -> Self {
+        self = self.nth(call, n, errno);
+        self.rules.last_mut().expect("it was just added").since = Since::FirstFault;
+        self
     }
 
     /// The `n`-th such call and those after it, `times` in all, fail with `errno`.
@@ -194,6 +224,22 @@ impl FaultPlan {
         self.rule(call, 1, u64::MAX, Effect::Shorten(bytes))
     }
 
+    /// Each such call begins this much later, and then does what it does.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use loopbind::__private::faults::{Call, FaultPlan};
+    ///
+    /// let faults = FaultPlan::new().slow(Call::EpollCreate, Duration::from_millis(5)).install();
+    /// let begun = Instant::now();
+    /// loopbind::run(async {}).unwrap();
+    /// assert!(begun.elapsed() >= Duration::from_millis(5));
+    /// # drop(faults);
+    /// ```
+    pub fn slow(self, call: Call, delay: Duration) -> Self {
+        self.rule(call, 1, u64::MAX, Effect::Delay(delay))
+    }
+
     /// Each look sees events for all that was ever registered, where there are none.
     ///
     /// ```
@@ -229,6 +275,7 @@ impl FaultPlan {
         Box::leak(Box::new(Plan {
             rules: self.rules,
             counts: [const { AtomicU64::new(0) }; CALLS],
+            later: [const { AtomicU64::new(0) }; CALLS],
             used: AtomicU64::new(0),
             lifted: AtomicBool::new(false),
         }))
@@ -336,6 +383,21 @@ impl Faults {
         all.filter(|(_, count)| *count > 0)
     }
 
+    /// The calls there were behind the first that failed, and how many of each.
+    ///
+    /// ```
+    /// use loopbind::__private::faults::{Call, FaultPlan};
+    ///
+    /// let faults = FaultPlan::new().nth(Call::EpollAdd, 1, 12).install();
+    /// assert!(loopbind::EventLoop::new().is_err());
+    /// assert_eq!(faults.later_counts().count(), 0); // nothing is asked of the system to clean that up
+    /// ```
+    pub fn later_counts(&self) -> impl Iterator<Item = (Call, u64)> + '_ {
+        let count = |call: Call| self.plan.later[call as usize].load(Ordering::SeqCst);
+        let all = Call::ALL.iter().map(move |&call| (call, count(call)));
+        all.filter(|(_, count)| *count > 0)
+    }
+
     /// Nothing fails, and nothing is counted, from here on: on no thread.
     ///
     /// ```
@@ -380,7 +442,16 @@ fn effect(call: Call) -> Option<Effect> {
         return None;
     }
     let number = plan.counts[call as usize].fetch_add(1, Ordering::SeqCst) + 1;
-    let applies = |rule: &&Rule| rule.call == call && (rule.first..=rule.last).contains(&number);
+    let has_failed = plan.used.load(Ordering::SeqCst) > 0;
+    let later =
+        if has_failed { plan.later[call as usize].fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+    let applies = |rule: &&Rule| {
+        let number = match rule.since {
+            Since::Installed => number,
+            Since::FirstFault => later,
+        };
+        rule.call == call && (rule.first..=rule.last).contains(&number)
+    };
     let rule = plan.rules.iter().find(applies)?;
     plan.used.fetch_add(1, Ordering::SeqCst);
     Some(rule.effect)
@@ -396,6 +467,10 @@ pub(crate) fn limit(call: Call, length: usize) -> io::Result<usize> {
     match effect(call) {
         Some(Effect::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
         Some(Effect::Shorten(bytes)) => Ok(length.min(bytes)),
+        Some(Effect::Delay(delay)) => {
+            std::thread::sleep(delay);
+            Ok(length)
+        }
         Some(Effect::Invent(_)) | None => Ok(length),
     }
 }
