@@ -13,6 +13,8 @@ mod errors;
 mod expand;
 mod lints;
 mod model;
+#[cfg(test)]
+mod mutants;
 mod nested;
 mod options;
 mod parse;

@@ -4,7 +4,7 @@
 
 use crate::errors::Errors;
 use crate::model::Attribute;
-use crate::values;
+use crate::{parse, values};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::time::Duration;
@@ -240,10 +240,11 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
     if shape == Shape::Path {
         return path(known, input, errors);
     }
+    let whole = input.fork();
     match input.parse::<Expr>() {
         Ok(expression) => values::check(known, expression, errors),
         Err(error) => {
-            errors.push(error);
+            errors.push(parse::at_the_end(error, input, &whole));
             skip(input);
             None
         }

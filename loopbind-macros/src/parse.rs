@@ -27,18 +27,35 @@ pub(crate) enum Body {
 /// Parses a function; the error says, for an item that is none, what the attribute wants.
 pub(crate) fn function(attribute: &str, item: TokenStream) -> syn::Result<Function> {
     (|input: ParseStream<'_>| {
-        let attributes = input.call(Attribute::parse_outer)?;
-        let visibility = input.parse()?;
-        if !begins_function(input) {
-            return Err(
-                input.error(format!("`#[{attribute}]` goes on a function: `async fn` or `fn`"))
-            );
-        }
-        let signature = input.parse()?;
-        let body = body(input)?;
-        Ok(Function { attributes, visibility, signature, body })
+        let whole = input.fork();
+        parts(attribute, input).map_err(|error| at_the_end(error, input, &whole))
     })
     .parse2(item)
+}
+
+fn parts(attribute: &str, input: ParseStream<'_>) -> syn::Result<Function> {
+    let attributes = input.call(Attribute::parse_outer)?;
+    let visibility = input.parse()?;
+    if !begins_function(input) {
+        return Err(input.error(format!("`#[{attribute}]` goes on a function: `async fn` or `fn`")));
+    }
+    let signature = input.parse()?;
+    let body = body(input)?;
+    Ok(Function { attributes, visibility, signature, body })
+}
+
+/// An error that `input` gave, of which `whole` is a copy from before: where something is missing at the end, that is said
+/// of the last token, and not of the attribute as a whole.
+pub(crate) fn at_the_end(
+    error: syn::Error,
+    input: ParseStream<'_>,
+    whole: ParseStream<'_>,
+) -> syn::Error {
+    if !input.is_empty() {
+        return error;
+    }
+    let last = std::iter::from_fn(|| whole.parse::<TokenTree>().ok()).last();
+    last.map_or(error.clone(), |last| syn::Error::new(last.span(), error))
 }
 
 fn begins_function(input: ParseStream<'_>) -> bool {

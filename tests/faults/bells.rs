@@ -9,6 +9,9 @@ use loopbind::{EventLoop, LoopHandle, run, spawn_blocking};
 use crate::errno::{EAGAIN, EBADF, EINTR, EIO, ENOMEM};
 use crate::support::{in_child, in_good_child, said};
 
+/// How often a ring is tried, in both ways.
+pub(crate) const TRIES: u64 = 4;
+
 /// Calls `post` on another thread once the loop sleeps, or is about to.
 fn while_it_sleeps(event_loop: &EventLoop, post: impl FnOnce(LoopHandle) + Send + 'static) {
     let (asleep, awaited) = mpsc::channel();
@@ -94,19 +97,41 @@ fn refused_then_woken_the_other_way() {
     });
 }
 
-/// Neither way works, once: it is said, and the next post rings again, though the loop counts as woken.
+/// Neither way works, once, or twice: whoever posts tries again, and the loop wakes, without another word.
+#[test]
+fn refused_both_ways_then_tried_again() {
+    if let Some(output) = in_child("bells::refused_both_ways_then_tried_again", || {
+        for times in 1..=3 {
+            let event_loop = EventLoop::new().unwrap();
+            while_it_sleeps(&event_loop, move |handle| {
+                let plan = FaultPlan::new().span(Call::Ring, 1, times, EIO);
+                let faults = plan.span(Call::EpollModify, 1, times, ENOMEM).install();
+                post_until_rung(&handle, &faults, 1);
+                assert_eq!((faults.used(), faults.count(Call::Ring)), (2 * times, times + 1));
+                handle.stop();
+            });
+        }
+    }) {
+        assert!(output.status.success(), "{}", said(&output));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!err.contains("cannot wake"), "{err}");
+    }
+}
+
+/// Neither way works, however often it is tried: it is said, and the next post rings again, though the loop
+/// counts as woken.
 #[test]
 fn refused_both_ways_then_the_next_post_rings() {
     if let Some(output) = in_child("bells::refused_both_ways_then_the_next_post_rings", || {
         let event_loop = EventLoop::new().unwrap();
         while_it_sleeps(&event_loop, |handle| {
-            let plan = FaultPlan::new().nth(Call::Ring, 1, EIO).nth(Call::EpollModify, 1, EIO);
-            let faults = plan.install();
+            let plan = FaultPlan::new().span(Call::Ring, 1, TRIES, EIO);
+            let faults = plan.span(Call::EpollModify, 1, TRIES, EIO).install();
             post_until_rung(&handle, &faults, 1);
-            assert_eq!(faults.used(), 2);
+            assert_eq!(faults.used(), 2 * TRIES);
             // It sleeps on, with a post in its inbox. This one rings.
             handle.call_soon_threadsafe(|| {}).unwrap();
-            assert_eq!(faults.count(Call::Ring), 2);
+            assert_eq!(faults.count(Call::Ring), TRIES + 1);
             handle.stop();
         });
     }) {

@@ -112,10 +112,17 @@ fn under_every_fault(test: &str, scenario: fn() -> Outcome) {
     }) else {
         return;
     };
-    assert!(output.status.success(), "{}", last_words(&output));
+    assert_went_well(test, &output);
 }
 
-pub(crate) fn last_words(output: &std::process::Output) -> String {
+/// The child did what it was to do, and it was one test.
+#[track_caller]
+pub(crate) fn assert_went_well(what: &str, output: &std::process::Output) {
+    let went = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(output.status.success() && went, "{what}: {}", last_words(output));
+}
+
+fn last_words(output: &std::process::Output) -> String {
     let said = said(output);
     let lines: Vec<_> = said.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")

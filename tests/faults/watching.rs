@@ -15,6 +15,7 @@ use loopbind::process::{Command, Stdio};
 use loopbind::signal::{SignalKind, signal};
 use loopbind::{Async, EventLoop, run, sleep, spawn};
 
+use crate::bells::TRIES;
 use crate::books::{Books, assert_is};
 use crate::errno::{EBADF, EEXIST, EIO, ENOENT, ENOMEM, ENOSPC, EPERM};
 use crate::support::{in_good_child, turn};
@@ -296,13 +297,13 @@ fn not_to_be_driven_then_driven() {
             books.assert_closed("driven");
         }
         // A watcher that cannot be told: neither way to wake it works.
-        let plan = FaultPlan::new().nth(Call::Ring, 1, EIO).nth(Call::EpollModify, 1, ENOMEM);
-        let faults = plan.install();
+        let plan = FaultPlan::new().span(Call::Ring, 1, TRIES, EIO);
+        let faults = plan.span(Call::EpollModify, 1, TRIES, ENOMEM).install();
         match drive().unwrap_err() {
             loopbind::LoopError::Io(error) => assert_is(&error, ENOMEM),
             other => panic!("{other}"),
         }
-        assert_eq!(faults.used(), 2);
+        assert_eq!(faults.used(), 2 * TRIES);
         drop(faults);
         drive().unwrap();
         books.assert_closed("told");
@@ -315,10 +316,10 @@ fn not_to_be_told_then_told_at_the_next_poll() {
     in_good_child("watching::not_to_be_told_then_told_at_the_next_poll", || {
         let event_loop = EventLoop::new().unwrap();
         let mut driven = event_loop.drive();
-        let plan = FaultPlan::new().nth(Call::Ring, 1, EIO).nth(Call::EpollModify, 1, ENOMEM);
-        let faults = plan.install();
+        let plan = FaultPlan::new().span(Call::Ring, 1, TRIES, EIO);
+        let faults = plan.span(Call::EpollModify, 1, TRIES, ENOMEM).install();
         assert!(futures::executor::block_on(&mut driven).is_err());
-        assert_eq!(faults.used(), 2);
+        assert_eq!(faults.used(), 2 * TRIES);
         let handle = event_loop.handle();
         let stopping = std::thread::spawn(move || {
             // Once the loop is asleep, or before: both are to end it.

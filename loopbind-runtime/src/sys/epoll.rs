@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -29,6 +30,10 @@ const BELL: u64 = 0;
 
 /// How often a write that is interrupted is repeated, before something else is tried.
 const MOST_RINGS: u32 = 1000;
+
+/// How often a ring that fails in both ways is tried, and the time between two of those.
+const MOST_TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(1);
 
 pub(crate) struct Driver {
     /// Shared with whoever it is lent to, and with the bell.
@@ -198,7 +203,21 @@ fn whole_milliseconds(limit: Duration) -> Duration {
 }
 
 impl Bell {
+    /// Wakes the sleeper. What refuses for want of memory may have some a moment later, and who sleeps on
+    /// is not asked again: it is tried a few times, in both ways.
     pub(crate) fn ring(&self) -> io::Result<()> {
+        let mut rung = self.ring_once();
+        for _ in 1..MOST_TRIES {
+            if rung.is_ok() {
+                break;
+            }
+            thread::sleep(PAUSE);
+            rung = self.ring_once();
+        }
+        rung
+    }
+
+    fn ring_once(&self) -> io::Result<()> {
         for _ in 0..MOST_RINGS {
             match self.write() {
                 Ok(()) => return Ok(()),
