@@ -171,7 +171,7 @@ fn waits_that_only_this_thread_could_end_are_said_at_once() {
             drop(other.await);
         }
     };
-    let waits: [Case; 12] = [
+    let waits: [Case; 13] = [
         ("event", 1, || Box::pin(async { Event::new().wait().await })),
         ("queue", 1, || {
             Box::pin(async {
@@ -188,6 +188,16 @@ fn waits_that_only_this_thread_could_end_are_said_at_once() {
             Box::pin(async {
                 let (_sender, mut receiver) = sync::mpsc::bounded::<()>(1);
                 receiver.recv().await;
+            })
+        }),
+        // Its waker is known to the channel still, where nobody waits any more.
+        ("event, with an item received before", 1, || {
+            Box::pin(async {
+                let (sender, mut receiver) = sync::mpsc::unbounded();
+                let task = spawn(async move { sender.try_send(()) });
+                receiver.recv().await.unwrap();
+                drop(task.await);
+                Event::new().wait().await;
             })
         }),
         ("semaphore", 1, || Box::pin(async { drop(Semaphore::new(0).acquire().await) })),

@@ -144,3 +144,17 @@ fn a_oneshot_is_one_allocation() {
     };
     assert_eq!(allocations(round), 1);
 }
+
+/// Where the receiver is there first, nothing is stored beside the channel itself.
+#[test]
+fn a_channel_that_never_has_more_than_one_item() {
+    let round = || {
+        let (sender, mut receiver) = mpsc::unbounded();
+        for item in 0..100 {
+            assert!(poll(pin!(receiver.recv())).is_pending());
+            sender.try_send(item).unwrap();
+            assert_eq!(receiver.try_recv(), Some(item));
+        }
+    };
+    assert_eq!(allocations(round), 1);
+}

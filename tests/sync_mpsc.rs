@@ -12,7 +12,8 @@ mod support;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::task::Poll;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
 
 use futures::stream::{FusedStream, Stream, StreamExt};
 use loopbind::sync::TryPut;
@@ -424,6 +425,104 @@ fn sent_or_ended_by_the_clone_of_the_waker_that_is_registered() {
     });
     let sent = Polled::new(sender.send(2)).poll_with(&waker);
     assert_eq!(sent, Poll::Ready(Err(SendError(2))));
+}
+
+/// Who waits again with the waker of before clones nothing; another's takes its place. It goes with the receiver,
+/// also where nobody waits, and not with its channel.
+#[test]
+fn the_waker_of_who_waits_again_is_kept_until_another_waits_or_the_receiver_goes() {
+    let (sender, mut receiver) = mpsc::unbounded();
+    let trace = Trace::new();
+    let waker = |name: &'static str| {
+        let trace = trace.clone();
+        scripted(move |moment| trace.note(format!("{name}: {moment:?}")))
+    };
+    let (first, second) = (waker("first"), waker("second"));
+    for number in 0..2 {
+        let mut recv = Polled::new(receiver.recv());
+        assert!(recv.poll_with(&first).is_pending());
+        sender.try_send(number).unwrap();
+        // Nobody waits now.
+        sender.try_send(number).unwrap();
+        assert_eq!(recv.poll_with(&first), Poll::Ready(Some(number)));
+        drop(recv);
+        assert_eq!(receiver.try_recv(), Some(number));
+        let expected: &[_] =
+            if number == 0 { &["first: Clone", "first: Wake"] } else { &["first: Wake"] };
+        trace.assert(expected);
+    }
+    assert!(Polled::new(receiver.recv()).poll_with(&second).is_pending());
+    trace.assert(&["second: Clone", "first: Drop"]);
+    sender.try_send(2).unwrap();
+    trace.assert(&["second: Wake"]);
+    drop(receiver);
+    trace.assert(&["second: Drop"]);
+    assert!(sender.is_closed());
+}
+
+/// A waker that is woken may do anything: it does not come back where its receiver has gone meanwhile, or
+/// waits for more.
+#[test]
+fn woken_and_gone_or_waiting_again_at_the_same_time() {
+    let trace = Trace::new();
+    let (sender, receiver) = mpsc::unbounded();
+    let place = Rc::new(RefCell::new(Some(receiver)));
+    let noting = |name: &'static str, act: Box<dyn Fn()>| {
+        let trace = trace.clone();
+        scripted(move |moment| {
+            trace.note(format!("{name}: {moment:?}"));
+            if moment == Moment::Wake {
+                act();
+            }
+        })
+    };
+    let wait = |waker: &Waker| {
+        let mut receiver = place.borrow_mut().take().unwrap();
+        let polled = Polled::new(receiver.recv()).poll_with(waker);
+        *place.borrow_mut() = Some(receiver);
+        polled
+    };
+    let second = noting("second", {
+        let place = Rc::clone(&place);
+        Box::new(move || drop(place.take()))
+    });
+    let first = noting("first", {
+        let (place, second) = (Rc::clone(&place), second.clone());
+        Box::new(move || {
+            let mut receiver = place.borrow_mut().take().unwrap();
+            assert_eq!(receiver.try_recv(), Some(1));
+            assert!(Polled::new(receiver.recv()).poll_with(&second).is_pending());
+            *place.borrow_mut() = Some(receiver);
+        })
+    });
+    trace.assert(&["second: Clone"]);
+    assert!(wait(&first).is_pending());
+    trace.assert(&["first: Clone"]);
+    sender.try_send(1).unwrap();
+    trace.assert(&["first: Wake", "second: Clone", "first: Drop"]);
+    sender.try_send(2).unwrap();
+    trace.assert(&["second: Wake", "second: Drop"]);
+    assert_eq!(sender.try_send(3), Err(TryPut::ShutDown(3)));
+}
+
+/// An item that goes back, because a waker threw, comes before those that came meanwhile.
+#[test]
+fn an_item_that_went_back_comes_before_what_came_meanwhile() {
+    let (sender, mut receiver) = mpsc::bounded(2);
+    let permit = Cell::new(Some(sender.clone().try_reserve_owned().unwrap()));
+    sender.try_send(1).unwrap();
+    let throws = scripted(move |moment| {
+        if moment == Moment::Wake {
+            drop(permit.take().unwrap().send(2));
+            panic!("woken");
+        }
+    });
+    let mut send = Polled::new(sender.send(3));
+    assert!(send.poll_with(&throws).is_pending());
+    assert_eq!(panic_of(|| receiver.try_recv()), "woken");
+    assert_eq!((receiver.try_recv(), receiver.try_recv()), (Some(1), Some(2)));
+    send.ready().unwrap();
+    assert_eq!((receiver.try_recv(), receiver.try_recv()), (Some(3), None));
 }
 
 /// No loop is captured.

@@ -123,7 +123,7 @@ impl<T> Sender<T> {
         }
         self.shared.value.set(Some(value));
         self.shared.phase.set(Phase::Sent);
-        self.shared.receiver.wake();
+        self.shared.receiver.take().wake();
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if self.shared.phase.get() == Phase::Open {
             self.shared.phase.set(Phase::Over);
-            self.shared.receiver.wake();
+            self.shared.receiver.take().wake();
         }
     }
 }
@@ -264,7 +264,11 @@ impl<T> Future for Receiver<T> {
         if let Poll::Ready(received) = self.receive() {
             return Poll::Ready(received);
         }
+        if self.shared.receiver.is_set_for(cx) {
+            return Poll::Pending;
+        }
         self.shared.receiver.set(cx);
+        // To clone a waker is user code, which may have brought the value.
         self.receive()
     }
 }

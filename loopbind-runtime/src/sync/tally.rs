@@ -21,9 +21,19 @@ pub(crate) fn count_by(counter: fn(&Waker, Tally)) {
     let _ = COUNTER.set(counter);
 }
 
+/// The waker, once it is counted.
 #[inline]
-pub(super) fn count(waker: &Waker, tally: Tally) {
-    if let Some(counter) = COUNTER.get() {
-        counter(waker, tally);
+pub(super) fn counted(waker: Waker, tally: Tally) -> Waker {
+    match COUNTER.get() {
+        None => waker,
+        Some(counter) => count(waker, tally, *counter),
     }
+}
+
+/// By value, so that the waker of who is not counted need not have an address.
+#[cold]
+#[inline(never)]
+fn count(waker: Waker, tally: Tally, counter: fn(&Waker, Tally)) -> Waker {
+    counter(&waker, tally);
+    waker
 }

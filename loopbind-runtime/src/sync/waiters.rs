@@ -263,7 +263,7 @@ impl<T> Line<T> {
             Standing::Calling => self.calling.unlink(&mut self.entries, at),
             Standing::Told => {}
         }
-        let waker = mem::replace(&mut self.entries[at as usize].waker, KeptWaker(None));
+        let waker = mem::replace(&mut self.entries[at as usize].waker, KeptWaker::NONE);
         Left { told, what: self.vacate(key), _waker: waker }
     }
 
@@ -349,14 +349,15 @@ impl Ends {
 pub(crate) struct KeptWaker(Option<Waker>);
 
 impl KeptWaker {
+    pub(super) const NONE: Self = KeptWaker(None);
+
     /// A clone of the waker of `cx`: user code.
     #[inline]
     pub(crate) fn of(cx: &Context<'_>) -> Self {
-        let waker = cx.waker().clone();
-        tally::count(&waker, Tally::Kept);
-        KeptWaker(Some(waker))
+        KeptWaker(Some(tally::counted(cx.waker().clone(), Tally::Kept)))
     }
 
+    #[inline]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         self.0.as_ref().is_some_and(|known| known.will_wake(waker))
     }
@@ -365,17 +366,40 @@ impl KeptWaker {
     #[inline]
     pub(crate) fn let_go(&mut self) -> Option<Waker> {
         let waker = self.0.take()?;
-        tally::count(&waker, Tally::LetGo);
-        Some(waker)
+        Some(tally::counted(waker, Tally::LetGo))
     }
 
+    #[inline]
     pub(crate) fn wake(mut self) {
         if let Some(waker) = self.let_go() {
             wake(waker);
         }
     }
+
+    /// Wakes, and keeps it.
+    #[inline]
+    pub(super) fn wake_by_ref(&self) {
+        let Some(waker) = &self.0 else { return };
+        if thread::panicking() {
+            drop(caught(|| waker.wake_by_ref()));
+        } else {
+            waker.wake_by_ref();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drop_waker(waker: Waker) {
+        let waker = tally::counted(waker, Tally::LetGo);
+        if thread::panicking() {
+            discard(waker);
+        } else {
+            drop(waker);
+        }
+    }
 }
 
+#[inline]
 fn wake(waker: Waker) {
     if thread::panicking() {
         drop(caught(|| waker.wake()));
@@ -385,13 +409,10 @@ fn wake(waker: Waker) {
 }
 
 impl Drop for KeptWaker {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(waker) = self.let_go() {
-            if thread::panicking() {
-                discard(waker);
-            } else {
-                drop(waker);
-            }
+        if let Some(waker) = self.0.take() {
+            KeptWaker::drop_waker(waker);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::sync::waker_slot::WakerSlot;
 
 pub(super) fn new<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let channel = Rc::new(Channel {
+        first: Cell::new(None),
         items: RefCell::new(VecDeque::new()),
         capacity,
         len: Cell::new(0),
@@ -30,6 +31,9 @@ pub(super) fn new<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 pub(super) struct Channel<T> {
+    /// The item that came when there was no other, as most do where the receiver waits for them. It comes
+    /// before those in `items`.
+    first: Cell<Option<T>>,
     items: RefCell<VecDeque<T>>,
     /// `usize::MAX` where there is no bound.
     pub(super) capacity: usize,
@@ -92,6 +96,16 @@ impl<T> Channel<T> {
     /// Puts an item into a place that nobody else was promised.
     #[inline]
     pub(super) fn push(&self, item: T) {
+        if self.len.get() > 0 {
+            return self.push_behind(item);
+        }
+        self.first.set(Some(item));
+        self.len.set(1);
+        self.receiver.wake();
+    }
+
+    #[inline(never)]
+    fn push_behind(&self, item: T) {
         self.items.borrow_mut().push_back(item);
         self.len.set(self.len.get() + 1);
         self.receiver.wake();
@@ -126,31 +140,39 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(super) fn pop(&self) -> Option<T> {
-        let item = self.items.borrow_mut().pop_front()?;
+        if self.len.get() == 0 {
+            return None;
+        }
+        let item = match self.first.take() {
+            Some(item) => item,
+            None => self.items.borrow_mut().pop_front()?,
+        };
         self.len.set(self.len.get() - 1);
         if self.places.waiting() > 0 && self.has_place() {
-            return Some(self.serve_with(item));
+            return self.serve_with(item);
         }
         Some(item)
     }
 
     /// An item is out, and its place is another's. If a waker throws, the item goes back.
-    fn serve_with(&self, item: T) -> T {
+    #[cold]
+    #[inline(never)]
+    fn serve_with(&self, item: T) -> Option<T> {
         struct Back<'a, T>(&'a Channel<T>, Option<T>);
         impl<T> Drop for Back<'_, T> {
             fn drop(&mut self) {
                 if let Some(item) = self.1.take() {
-                    self.0.items.borrow_mut().push_front(item);
+                    // One that came meanwhile comes after it.
+                    if let Some(next) = self.0.first.replace(Some(item)) {
+                        self.0.items.borrow_mut().push_front(next);
+                    }
                     self.0.len.set(self.0.len.get() + 1);
                 }
             }
         }
         let mut back = Back(self, Some(item));
         self.serve();
-        match back.1.take() {
-            Some(item) => item,
-            None => unreachable!("only an unwinding `Back` gives its item back"),
-        }
+        back.1.take()
     }
 
     /// Whether anything can come still.
@@ -159,25 +181,34 @@ impl<T> Channel<T> {
         (self.senders.get() > 0 && !self.is_closed()) || self.permits.get() > 0
     }
 
-    /// Nothing is here, and nothing can come.
-    #[inline]
-    fn has_ended(&self) -> bool {
-        self.len.get() == 0 && !self.is_fed()
-    }
-
     #[inline]
     pub(super) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(item) = self.pop() {
-            return Poll::Ready(Some(item));
+        if self.len.get() == 0 {
+            return self.poll_empty(cx);
         }
-        if self.has_ended() {
+        Poll::Ready(self.pop())
+    }
+
+    /// Nothing is here.
+    #[inline]
+    fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if !self.is_fed() {
             return Poll::Ready(None);
         }
+        if self.receiver.is_set_for(cx) {
+            return Poll::Pending;
+        }
+        self.poll_unknown(cx)
+    }
+
+    /// To clone a waker is user code, which may have brought something, or the end.
+    #[cold]
+    #[inline(never)]
+    fn poll_unknown(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.receiver.set(cx);
-        // To clone a waker is user code, which may have brought something.
         match self.pop() {
             Some(item) => Poll::Ready(Some(item)),
-            None if self.has_ended() => Poll::Ready(None),
+            None if !self.is_fed() => Poll::Ready(None),
             None => Poll::Pending,
         }
     }
@@ -194,6 +225,7 @@ impl<T> Channel<T> {
         self.life.set(Life::Abandoned);
         self.len.set(0);
         let _unreceived = mem::take(&mut *self.items.borrow_mut());
+        let _first = self.first.take();
         let _waker = self.receiver.take();
         self.dismiss();
     }

@@ -51,8 +51,10 @@ impl<T> Receiver<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    pub async fn recv(&mut self) -> Option<T> {
-        poll_fn(|cx| self.channel.poll_pop(cx)).await
+    #[inline]
+    pub fn recv(&mut self) -> impl Future<Output = Option<T>> {
+        // Not an `async fn`, which would have to remember how far it is.
+        poll_fn(|cx| self.channel.poll_pop(cx))
     }
 
     /// The next item, if it is there. `None` where it is not there yet, and where none will come any more, which
