@@ -55,12 +55,7 @@ pin_project! {
             struct Settle<'a, T>(&'a mut Option<Sender<Result<T, TaskError>>>);
             impl<T> Drop for Settle<'_, T> {
                 fn drop(&mut self) {
-                    let Some(sender) = self.0.take() else { return };
-                    // A waker that panics now must not meet the future's panic on its way out: two
-                    // at once are the process's end.
-                    if let Err(payload) = caught(|| sender.settle(Err(TaskError::Cancelled))) {
-                        report_here(ExceptionContext::panicked("exception in a waker", payload));
-                    }
+                    deliver(self.0, Err(TaskError::Cancelled));
                 }
             }
             let settle = Settle(this.sender);
@@ -115,9 +110,15 @@ where
     }
 }
 
+/// Throws nothing: the panic of a waker is no affair of the task's, and must not meet a panic of the future's
+/// that is on its way out. Two at once are the process's end.
 fn deliver<T>(sender: &mut Option<Sender<Result<T, TaskError>>>, outcome: Result<T, TaskError>) {
     let Some(sender) = sender.take() else { return };
-    if let Some(context) = sender.settle(outcome).err().and_then(unheard) {
+    let context = match caught(|| sender.settle(outcome)) {
+        Ok(settled) => settled.err().and_then(unheard),
+        Err(payload) => Some(ExceptionContext::panicked("exception in a waker", payload)),
+    };
+    if let Some(context) = context {
         report_here(context);
     }
 }

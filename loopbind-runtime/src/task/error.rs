@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::TaskInfo;
-use crate::panic::PanicPayload;
+use crate::panic::{PanicPayload, caught};
 
 /// Why waiting for a task gave no value.
 ///
@@ -197,7 +197,11 @@ impl fmt::Display for ExceptionContext {
             }
         }
         if let Some(error) = &self.error {
-            write!(f, "\nerror: {error}")?;
+            // Its words may be the user's, and fail: what else there is to say is said.
+            match caught(|| error.to_string()) {
+                Ok(text) => write!(f, "\nerror: {text}")?,
+                Err(_) => f.write_str("\nerror: (it panicked as it was shown)")?,
+            }
         }
         if let Some(task) = &self.task {
             write!(f, "\ntask: {task}")?;
