@@ -133,6 +133,31 @@ fn added_permits_serve_as_many_as_there_are_before_any_waker_runs() {
     trace.assert(&["c woken, 1 left"]);
 }
 
+/// Who is served by a waker that is being woken comes behind those who were served before.
+#[test]
+fn served_while_others_are_being_woken_and_woken_behind_them() {
+    let semaphore = Rc::new(Semaphore::new(0));
+    let trace = Trace::new();
+    let serves = scripted({
+        let (semaphore, trace) = (Rc::clone(&semaphore), trace.clone());
+        move |moment| {
+            if moment == Moment::Wake {
+                trace.note("first woken");
+                semaphore.add_permits(1);
+                trace.note("served one more");
+            }
+        }
+    });
+    let mut asking: Vec<_> = (0..3).map(|_| asking(&semaphore, 1)).collect();
+    let wakers = [serves, noting(&trace, "second"), noting(&trace, "third")];
+    for (asking, waker) in asking.iter_mut().zip(&wakers) {
+        assert!(poll(asking, waker).is_pending());
+    }
+    semaphore.add_permits(2);
+    trace.assert(&["first woken", "second woken", "third woken", "served one more"]);
+    assert!(asking.iter_mut().all(|asking| poll(asking, Waker::noop()).is_ready()));
+}
+
 /// Permits with a share: they wait in the same line, go to other tasks, and give back to the same.
 #[loop_test(virtual_time)]
 async fn owned_permits_wait_in_the_same_line_and_go_elsewhere() {

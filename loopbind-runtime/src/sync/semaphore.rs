@@ -61,7 +61,10 @@ impl Semaphore {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     pub async fn acquire(&self) -> Permit<'_> {
-        self.acquire_many(1).await
+        if !self.take(1) {
+            Wait::new(self, 1).await;
+        }
+        Permit { of: self, count: 1 }
     }
 
     /// Takes this many permits at once, as soon as there are so many; nobody behind is served before. It
@@ -226,16 +229,21 @@ impl Semaphore {
     }
 
     /// Serves those in line for as long as there is enough for the first.
+    #[inline]
     fn hand_out(&self) {
         if self.waiters.waiting() > 0 {
-            self.waiters.tell_while(|wanted| match self.free.get().checked_sub(*wanted) {
-                Some(rest) => {
-                    self.free.set(rest);
-                    true
-                }
-                None => false,
-            });
+            self.serve();
         }
+    }
+
+    fn serve(&self) {
+        self.waiters.tell_while(|wanted| match self.free.get().checked_sub(*wanted) {
+            Some(rest) => {
+                self.free.set(rest);
+                true
+            }
+            None => false,
+        });
     }
 }
 

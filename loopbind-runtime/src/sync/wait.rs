@@ -41,6 +41,8 @@ enum Progress {
 }
 
 impl<'a, A: Awaited + ?Sized> Wait<'a, A> {
+    /// To be asked for where it is not to be had at once.
+    #[inline]
     pub(super) fn new(of: &'a A, wish: A::Wish) -> Self {
         Wait { of, wish, progress: Progress::New }
     }
@@ -52,16 +54,14 @@ where
 {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let (of, wish) = (this.of, this.wish);
         match mem::replace(&mut this.progress, Progress::Over) {
             Progress::New => {
-                if of.take(wish) {
-                    return Poll::Ready(());
-                }
                 let waker = KeptWaker::of(cx);
-                // What the waker's clone did, nobody knows: this is looked at again.
+                // What the waker's clone did, nobody knows: this is looked at now, and not before.
                 if !of.take(wish) {
                     this.progress = Progress::InLine(of.waiters().join(waker, wish));
                     return Poll::Pending;
@@ -87,6 +87,8 @@ where
 
 impl<A: Awaited + ?Sized> Wait<'_, A> {
     /// Waits on; or was told and is about to be woken, with a waker that is still there.
+    #[cold]
+    #[inline(never)]
     fn poll_in_line(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waiters = self.of.waiters();
         if let Progress::InLine(key) = &self.progress {
@@ -100,8 +102,10 @@ impl<A: Awaited + ?Sized> Wait<'_, A> {
     }
 }
 
-impl<A: Awaited + ?Sized> Drop for Wait<'_, A> {
-    fn drop(&mut self) {
+impl<A: Awaited + ?Sized> Wait<'_, A> {
+    #[cold]
+    #[inline(never)]
+    fn give_up(&mut self) {
         match mem::replace(&mut self.progress, Progress::Over) {
             Progress::InLine(key) => {
                 let left = self.of.waiters().leave(key);
@@ -113,6 +117,15 @@ impl<A: Awaited + ?Sized> Drop for Wait<'_, A> {
             }
             Progress::Granted => self.of.give_back(self.wish),
             Progress::New | Progress::Over => {}
+        }
+    }
+}
+
+impl<A: Awaited + ?Sized> Drop for Wait<'_, A> {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.progress, Progress::Over) {
+            self.give_up();
         }
     }
 }

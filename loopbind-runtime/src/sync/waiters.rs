@@ -151,12 +151,11 @@ impl<T> Waiters<T> {
     pub(super) fn tell_while(&self, grant: impl FnMut(&mut T) -> bool) -> usize {
         let (told, first, is_all) = {
             let mut line = self.line.borrow_mut();
-            let told = line.tell_while(grant);
+            let (told, first) = line.tell_while(grant);
             if told == 0 {
                 return 0;
             }
             self.waiting.set(self.waiting.get() - told);
-            let first = line.next_told();
             (told, first, line.calling.first == NONE)
         };
         match first {
@@ -185,6 +184,7 @@ impl<T> Waiters<T> {
     }
 
     /// Wakes `first`, and all who are told and still to be woken.
+    #[inline(never)]
     fn wake_told(&self, first: Option<Waker>) {
         /// Wakes those behind a waker that threw.
         struct Rest<'a, T>(&'a Waiters<T>);
@@ -204,7 +204,6 @@ impl<T> Waiters<T> {
         mem::forget(rest);
     }
 
-    #[inline]
     fn next_told(&self) -> Option<Waker> {
         self.line.borrow_mut().next_told()
     }
@@ -280,8 +279,9 @@ impl<T> Line<T> {
         what.expect("a key is the only one to its entry")
     }
 
-    /// Those that are told stay strung as they are, and change from one list to the end of the other.
-    fn tell_while(&mut self, mut grant: impl FnMut(&mut T) -> bool) -> usize {
+    /// How many are told, and the first to be woken. Those that are told stay strung as they are, and change from
+    /// one list to the end of the other.
+    fn tell_while(&mut self, mut grant: impl FnMut(&mut T) -> bool) -> (usize, Option<Waker>) {
         let (first, mut last, mut told) = (self.waiting.first, NONE, 0);
         let mut next = first;
         while let Some(entry) = self.entries.get_mut(next as usize) {
@@ -292,15 +292,21 @@ impl<T> Line<T> {
             (last, next) = (next, entry.behind);
             told += 1;
         }
-        if told > 0 {
-            self.waiting.begin_at(&mut self.entries, next);
-            self.entries[last as usize].behind = NONE;
-            self.calling.append(&mut self.entries, Ends { first, last });
+        if told == 0 {
+            return (0, None);
         }
-        told
+        self.waiting.begin_at(&mut self.entries, next);
+        if told == 1 && self.calling.first == NONE {
+            // The only one to be woken, as most are.
+            let entry = &mut self.entries[last as usize];
+            entry.standing = Standing::Told;
+            return (1, entry.waker.let_go());
+        }
+        self.entries[last as usize].behind = NONE;
+        self.calling.append(&mut self.entries, Ends { first, last });
+        (told, self.next_told())
     }
 
-    #[inline]
     fn next_told(&mut self) -> Option<Waker> {
         let entry = self.entries.get_mut(self.calling.first as usize)?;
         entry.standing = Standing::Told;
