@@ -1010,9 +1010,9 @@ fn programs(usual: Range<u64>) -> Range<u64> {
 #[test]
 fn random_programs_take_the_steps_the_model_takes_and_leave_no_block_behind() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    COUNTS.set(true);
-    // What a thread and a process keep from their first use on.
+    // What a thread and a process keep from their first use on goes when the thread does, into whoever counts then.
     play(0);
+    COUNTS.set(true);
     for seed in programs(0..2_000) {
         let before = BLOCKS.load(Ordering::Relaxed);
         if let Err(payload) = catch_unwind(|| play(seed)) {
@@ -1241,8 +1241,8 @@ fn rush(seed: u64) {
 #[test]
 fn hands_on_tasks_that_end_meanwhile_reach_nobody_else_and_leave_no_block_behind() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    COUNTS.set(true);
     rush(0);
+    COUNTS.set(true);
     for seed in programs(0..100) {
         let before = BLOCKS.load(Ordering::Relaxed);
         if let Err(payload) = catch_unwind(|| rush(seed)) {
@@ -1345,7 +1345,6 @@ fn a_callback_for_a_task_whose_loop_is_gone_is_dropped_and_leaves_no_block_behin
         }
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    COUNTS.set(true);
     let play = || {
         let (event_loop, inside) = (EventLoop::new().unwrap(), Rc::new(()));
         let ended = event_loop.create_task(std::future::ready(Rc::clone(&inside)));
@@ -1365,6 +1364,7 @@ fn a_callback_for_a_task_whose_loop_is_gone_is_dropped_and_leaves_no_block_behin
         thread::spawn(move || assert!(!aborts.iter().any(AbortHandle::abort))).join().unwrap();
     };
     play();
+    COUNTS.set(true);
     let before = BLOCKS.load(Ordering::Relaxed);
     play();
     assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
@@ -1386,7 +1386,6 @@ fn a_waker_that_turns_the_loop_as_its_handle_goes_finds_the_outcome_dropped_once
         }
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    COUNTS.set(true);
     let play = |end: End| {
         let event_loop = EventLoop::new().unwrap();
         let _bound = event_loop.bind();
@@ -1421,6 +1420,7 @@ fn a_waker_that_turns_the_loop_as_its_handle_goes_finds_the_outcome_dropped_once
         assert_eq!(Rc::strong_count(&inside), 1, "dropped once");
     };
     play(End::Value);
+    COUNTS.set(true);
     for end in [End::Value, End::Panic] {
         let before = BLOCKS.load(Ordering::Relaxed);
         play(end);
@@ -1440,10 +1440,10 @@ fn a_refused_post_whose_drop_panics_leaves_no_block_behind() {
         }
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    COUNTS.set(true);
     let event_loop = EventLoop::new().unwrap();
     let handle = event_loop.handle();
     event_loop.close().unwrap();
+    COUNTS.set(true);
     let before = BLOCKS.load(Ordering::Relaxed);
     for _ in 0..10 {
         let bomb = Bomb;
