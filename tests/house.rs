@@ -166,6 +166,25 @@ fn unsafe_stands_in_its_rooms_and_each_block_is_argued() {
     }
 }
 
+/// `SECURITY.md` says when each of them does.
+#[test]
+fn few_rooms_can_end_the_process() {
+    let ways = ["process::abort()", "process::exit(", "_exit(", "libc::raise(", "libc::kill("];
+    let rooms = rooms();
+    let can: Vec<_> = rooms
+        .iter()
+        .filter(|room| ways.iter().any(|way| room.code.contains(way)))
+        .map(|room| &room.path)
+        .collect();
+    let listed = ["event_loop/interrupt.rs", "sys/signals.rs", "task/refs.rs"];
+    assert_eq!(sorted(can), listed);
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md"));
+    let page = page.unwrap();
+    for room in listed {
+        assert!(page.contains(&format!("`{room}`")), "SECURITY.md does not argue {room}");
+    }
+}
+
 #[test]
 fn every_room_says_what_it_is_for_and_has_one_idea() {
     for room in rooms() {
