@@ -124,6 +124,29 @@ fn ten_thousand_connections_echo_then_rest_then_go() {
     });
 }
 
+/// One write of much more than any buffer holds, read in pieces of an odd size: what arrives is what was sent.
+#[test]
+fn much_in_one_write_arrives_as_it_was() {
+    const NUMBERS: u64 = 8 << 20;
+    run(async {
+        let sent: Vec<u8> = (0..NUMBERS).flat_map(u64::to_ne_bytes).collect();
+        let expected = sent.clone();
+        let (mut client, mut server) = pair().await.unwrap();
+        let writing = spawn(async move {
+            client.write_all(&sent).await?;
+            client.close().await
+        });
+        let (mut piece, mut at) = (vec![0; 100_003], 0);
+        while let read @ 1.. = server.read(&mut piece).await.unwrap() {
+            assert!(piece[..read] == expected[at..at + read], "other bytes in {at}..");
+            at += read;
+        }
+        writing.await.unwrap().unwrap();
+        assert_eq!(at, expected.len());
+    })
+    .unwrap();
+}
+
 /// What is sent to who takes it slowly.
 const SIZE: usize = 128 << 20;
 const BLOCK: usize = 64 << 10;

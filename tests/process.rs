@@ -122,6 +122,28 @@ fn ten_megabytes_each_way_at_once() {
     .unwrap();
 }
 
+/// A child that says more than there is memory for: an error, and not the end of the process that listens.
+#[test]
+#[cfg(target_os = "linux")]
+fn more_is_said_than_there_is_memory_for() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    in_good_child("more_is_said_than_there_is_memory_for", || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let size: u64 = size.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        let current = Some((size << 10) + (100 << 20));
+        let maximum = getrlimit(Resource::As).maximum;
+        setrlimit(Resource::As, Rlimit { current, maximum }).unwrap();
+        run(async {
+            let error = sh("head -c 4000000000 /dev/zero").output().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+            assert!(error.to_string().starts_with("no memory for more than "), "{error}");
+            assert_eq!(sh("echo on").output().await.unwrap().stdout, b"on\n");
+        })
+        .unwrap();
+    });
+}
+
 /// SUB-03: who does not read it all is no error.
 #[test]
 fn input_that_nobody_reads_is_no_error() {

@@ -674,6 +674,46 @@ fn a_storm_disturbs_nothing() {
     });
 }
 
+/// Forks in a storm of signals, each child with a loop of its own that hears them, too: whoever is interrupted
+/// in the middle of a fork, or on a thread without a loop, goes on.
+#[test]
+fn forked_in_a_storm_and_both_hear() {
+    in_good_child("forked_in_a_storm_and_both_hear", || {
+        install(USR1, libc::SIG_IGN);
+        let event_loop = EventLoop::new().unwrap();
+        let heard = Rc::new(Cell::new(0_u32));
+        let counted = Rc::clone(&heard);
+        event_loop.add_signal_handler(USR1, move || counted.set(counted.get() + 1)).unwrap();
+        let over = std::sync::Arc::new(AtomicBool::new(false));
+        // It interrupts itself, and the process, which means any of its threads.
+        let storm = thread::spawn({
+            let over = std::sync::Arc::clone(&over);
+            move || {
+                while !over.load(Ordering::SeqCst) {
+                    raise(USR1);
+                    send(USR1);
+                }
+            }
+        });
+        for _ in 0..50 {
+            let ended = forked(|| {
+                let own = EventLoop::new().unwrap();
+                let stop = own.clone();
+                own.add_signal_handler(USR1, move || stop.stop()).unwrap();
+                raise(USR1);
+                own.run_forever().unwrap();
+                own.close().unwrap();
+            });
+            assert!(libc::WIFEXITED(ended) && libc::WEXITSTATUS(ended) == 0, "{ended:x}");
+            turn(&event_loop);
+        }
+        over.store(true, Ordering::SeqCst);
+        storm.join().unwrap();
+        turn(&event_loop);
+        assert!(heard.get() > 0);
+    });
+}
+
 extern "C" fn careless(_signal: c_int) {
     // SAFETY: this thread's.
     unsafe { *libc::__errno_location() = libc::ENOTTY };

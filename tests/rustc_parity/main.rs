@@ -248,6 +248,29 @@ fn told_where_marked(name: &str, text: &str) {
 }
 
 #[test]
+fn a_main_with_arguments_is_told_what_any_main_with_arguments_is() {
+    let built = Built::find();
+    let said = |name: &str, text: &str| {
+        let directory = place(name);
+        fs::create_dir_all(&directory).expect("a directory for the program");
+        fs::write(directory.join("program.rs"), text).expect("the program");
+        let mut command = built.command(Compiler::RUSTC, &directory);
+        command.args(["program.rs", "--crate-type=bin", "--emit=metadata"]);
+        let output = command.output().expect("the compiler can be run");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let annotated = "#[loopbind::loop_main]\nasync fn main(number: u32) {\n    drop(number);\n}\n";
+    let annotated = said("annotated", annotated);
+    let plain = said("plain", "#[rustfmt::skip]\nfn main(number: u32) {\n    drop(number);\n}\n");
+    let errors = |said: &str| {
+        let errors = said.lines().filter(|line| line.starts_with("error"));
+        errors.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(plain.contains("E0580"), "{plain}");
+    assert_eq!(errors(&annotated), errors(&plain), "{annotated}");
+}
+
+#[test]
 fn what_cannot_move_to_a_thread_is_told_at_its_type() {
     told_where_marked(
         "arguments",

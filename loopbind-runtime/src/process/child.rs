@@ -168,7 +168,8 @@ impl Child {
     /// Reads all that the process writes to its pipes, both at once, and waits for its end.
     ///
     /// # Errors
-    /// As [`wait`](Child::wait); the pipes'.
+    /// As [`wait`](Child::wait); the pipes'; [`OutOfMemory`](io::ErrorKind::OutOfMemory), where there is no memory for
+    /// what it says.
     ///
     /// # Cancel safety
     /// Dropping it drops the child, and what was read.

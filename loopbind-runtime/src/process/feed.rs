@@ -27,7 +27,7 @@ pub(super) async fn feed(pipe: Option<impl AsyncWrite + Unpin>, input: &[u8]) ->
     Ok(())
 }
 
-/// Reads to the end.
+/// Reads to the end. How much that is, the other side decides: what there is no memory for is an error.
 pub(super) async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     let Some(mut pipe) = pipe else { return Ok(all) };
@@ -35,7 +35,12 @@ pub(super) async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Ve
     poll_fn(|cx| {
         loop {
             if all.len() - filled < CHUNK {
-                all.resize(filled + CHUNK.max(filled), 0);
+                let wanted = filled + CHUNK.max(filled);
+                if all.try_reserve_exact(wanted - all.len()).is_err() {
+                    let text = format!("no memory for more than {filled} bytes of output");
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::OutOfMemory, text)));
+                }
+                all.resize(wanted, 0);
             }
             match ready!(Pin::new(&mut pipe).poll_read(cx, &mut all[filled..])) {
                 Ok(0) => return Poll::Ready(Ok(())),
