@@ -57,6 +57,18 @@ impl TaskId {
         TaskId(name(draw(&NEXT_TASK, 1)))
     }
 
+    /// How far before this one `earlier` is, or behind it where that is below zero; `None`, if that is too
+    /// far for a small number.
+    #[inline]
+    pub(crate) fn distance_from(self, earlier: TaskId) -> Option<i32> {
+        i32::try_from(self.0.get().wrapping_sub(earlier.0.get()) as i64).ok()
+    }
+
+    /// The one that is so far before this one.
+    pub(crate) fn before(self, distance: i32) -> Option<TaskId> {
+        NonZeroU64::new(self.0.get().wrapping_sub(i64::from(distance) as u64)).map(TaskId)
+    }
+
     /// The number itself, for logs.
     ///
     /// ```

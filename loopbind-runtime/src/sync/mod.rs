@@ -74,5 +74,5 @@ pub use rw_lock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
-pub(crate) use tally::{Tally, count_by};
+pub(crate) use tally::{Tally, count_by, is_counting};
 pub(crate) use waiters::KeptWaker;

@@ -21,6 +21,11 @@ pub(crate) fn count_by(counter: fn(&Waker, Tally)) {
     let _ = COUNTER.set(counter);
 }
 
+/// Whether anybody does.
+pub(crate) fn is_counting() -> bool {
+    COUNTER.get().is_some()
+}
+
 /// The waker, once it is counted.
 #[inline]
 pub(super) fn counted(waker: Waker, tally: Tally) -> Waker {

@@ -1,7 +1,6 @@
 //! How tasks and callbacks come into being: here, or in another thread's hands.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
@@ -15,17 +14,18 @@ use super::anchor::Anchor;
 use super::context::{Context, copy_current};
 use super::custody;
 use super::error::TaskError;
-use super::header::{Cold, Header, RemoteRef, TaskRef};
+use super::header::{Header, RemoteRef, TaskRef};
 use super::home::{Home, LocalHome, Phase};
 use super::life;
 use super::memory;
 use super::raw::{Stage, TaskCell};
 use super::refs::Refs;
-use super::state::{CALLBACK, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State};
+use super::state::{
+    CALLBACK, COLD, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State,
+};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;
-use crate::ready::Node;
 
 /// Who a task is to be.
 pub(crate) struct Birth {
@@ -57,7 +57,7 @@ impl<F> SpareRoot<F> {
     fn is_free(&self) -> bool {
         // SAFETY: alive by the reference.
         let head = unsafe { self.header.as_ref() };
-        head.refs.is_unique() && head.cold.borrow().is_none()
+        head.refs.is_unique() && !head.has(COLD)
     }
 
     /// Gives the reference away.
@@ -91,6 +91,7 @@ impl<C: FnOnce()> Future for Call<C> {
     }
 }
 
+/// The header of a cell for an `F`, once it is told what is in the stage.
 #[inline]
 fn header<F: Future>(
     (home, keeps): (Anchor, State),
@@ -98,23 +99,14 @@ fn header<F: Future>(
     refs: Refs,
     state: State,
     birth: Birth,
-) -> Header {
-    let cold = birth.name.map(|name| Box::new(Cold { name: Some(name.into()), ..Cold::default() }));
-    Header {
-        node: Node::default(),
-        vtable: TaskCell::<F>::VTABLE,
-        refs,
-        home,
-        state: Cell::new(state | keeps),
-        polls: Cell::new(0),
-        previous: Cell::new(None),
-        next: Cell::new(None),
-        waiter: Cell::new(None),
-        kept: Cell::new(0),
-        cold: RefCell::new(cold),
-        id,
-        parent: None,
-        spawned_at: birth.place,
+) -> impl FnOnce(State) -> Header {
+    move |holds| {
+        let vtable = TaskCell::<F>::VTABLE;
+        let header = Header::new(vtable, home, id, refs, state | keeps | holds, birth.place);
+        if let Some(name) = birth.name {
+            header.christen(name);
+        }
+        header
     }
 }
 
@@ -131,7 +123,9 @@ fn inherit(header: &Header) {
 /// The same for a task, whose parent is its maker, unless that is a callback.
 #[inline(never)]
 fn descend(header: &mut Header, maker: Option<&Header>) {
-    header.parent = maker.filter(|maker| !maker.has(CALLBACK)).map(|maker| maker.id);
+    if let Some(maker) = maker.filter(|maker| !maker.has(CALLBACK)) {
+        header.descend_from(maker.id);
+    }
     inherit(header);
 }
 
@@ -193,14 +187,14 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let header = || header::<F>(self.anchor(), id, Refs::new(2), HANDLE, birth);
-        let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::Future(future));
+        let header = header::<F>(self.anchor(), id, Refs::new(2), HANDLE, birth);
+        let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::future(future));
         // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
             match self.maker() {
                 // Most are this: tasks, with nothing to inherit from.
                 Some(maker) if !maker.has(CALLBACK | CONTEXT) => {
-                    header.as_mut().parent = Some(maker.id);
+                    header.as_mut().descend_from(maker.id);
                 }
                 maker => descend(header.as_mut(), maker),
             }
@@ -225,8 +219,8 @@ impl LocalHome {
         F::Output: 'static,
     {
         let id = self.local().ids.next();
-        let header = || header::<F>(self.anchor(), id, Refs::new(1), DONE | HANDLE, birth);
-        let stage = Stage::<F>::Outcome(Err(error));
+        let header = header::<F>(self.anchor(), id, Refs::new(1), DONE | HANDLE, birth);
+        let stage = Stage::<F>::error(error);
         // SAFETY: new, with one reference, the handle's.
         Task::new(unsafe { TaskRef::own(TaskCell::fill(memory::allocate(), header, stage)) })
     }
@@ -244,12 +238,12 @@ impl LocalHome {
 
     fn new_callback<C: FnOnce() + 'static>(&self, call: C, birth: Birth, state: State) -> TaskRef {
         let id = self.local().ids.next();
-        let header = || header::<Call<C>>(self.anchor(), id, Refs::new(1), state, birth);
+        let header = header::<Call<C>>(self.anchor(), id, Refs::new(1), state, birth);
         let stage = if state & DONE == 0 {
-            Stage::Future(Call(Some(call)))
+            Stage::future(Call(Some(call)))
         } else {
             self.drop_late(call);
-            Stage::Empty
+            Stage::nothing()
         };
         let block = self.local().spares.take();
         // SAFETY: new, with one reference.
@@ -286,13 +280,13 @@ impl LocalHome {
             Some(spare) => unsafe {
                 let mut header = spare.into_header();
                 header.as_mut().renew(id, refs, state, place);
-                *TaskCell::<F>::stage(header) = Stage::Future(main);
+                TaskCell::refill(header, main);
                 header
             },
             None => {
                 let birth = Birth { name: None, place };
-                let header = || header::<F>(self.anchor(), id, refs, state, birth);
-                TaskCell::fill(self.local().spares.take(), header, Stage::Future(main))
+                let header = header::<F>(self.anchor(), id, refs, state, birth);
+                TaskCell::fill(self.local().spares.take(), header, Stage::future(main))
             }
         };
         // SAFETY: as good as new, on the owner's thread.
@@ -370,8 +364,8 @@ where
 {
     let refs = Refs::posted(2);
     let id = TaskId::next();
-    let header = || header::<F>(Anchor::with_share(home), id, refs, NEW | REMOTE, birth);
-    let header = TaskCell::fill(memory::allocate(), header, Stage::Future(future));
+    let header = header::<F>(Anchor::with_share(home), id, refs, NEW | REMOTE, birth);
+    let header = TaskCell::fill(memory::allocate(), header, Stage::future(future));
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
     unsafe {
@@ -394,8 +388,8 @@ where
     let birth = Birth::here();
     let refs = Refs::posted(1);
     let state = NEW | CALLBACK;
-    let header = || header::<Call<C>>(Anchor::with_share(home), TaskId::next(), refs, state, birth);
-    let header = TaskCell::fill(memory::allocate(), header, Stage::Future(Call(Some(call))));
+    let header = header::<Call<C>>(Anchor::with_share(home), TaskId::next(), refs, state, birth);
+    let header = TaskCell::fill(memory::allocate(), header, Stage::future(Call(Some(call))));
     // SAFETY: as `post_task`, with the inbox's reference alone.
     unsafe {
         Home::post(Arc::as_ptr(home), header.cast()).map_err(|_| {

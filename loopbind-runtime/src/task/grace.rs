@@ -57,7 +57,7 @@ impl TaskRef {
     /// It was told: what it was granted is running.
     pub(super) fn begin_grace(&self) {
         let head = self.head();
-        let grace = head.cold.borrow().as_ref().map(|cold| cold.grace);
+        let grace = head.if_cold(|cold| cold.grace);
         let Some(Grace::Granted(until)) = grace else { return };
         let local = self.local();
         let timer = local.with_keeper(|keeper| keeper.abort_at(until, self.clone()));
@@ -69,8 +69,8 @@ impl TaskRef {
 
 /// The task is over.
 pub(super) fn end(head: &Header, local: &Local) {
-    let grace = head.with_cold(|cold| std::mem::take(&mut cold.grace));
-    if let Grace::Running(_, timer) = grace {
+    let grace = head.if_cold(|cold| std::mem::take(&mut cold.grace));
+    if let Some(Grace::Running(_, timer)) = grace {
         local.with_keeper(|keeper| keeper.call_off(timer));
     }
 }

@@ -1,6 +1,6 @@
 //! What every task has, whatever its future: the head of its one allocation.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use super::anchor::{self, Anchor};
 use super::birth::post_callback;
-use super::cancelled::Listeners;
+use super::cold;
 use super::context::Context;
 use super::custody;
 use super::error::ExceptionContext;
-use super::grace::Grace;
 use super::home::Local;
 use super::info::{TaskInfo, TaskState};
 use super::life;
@@ -32,38 +31,51 @@ pub(crate) struct Header {
     /// Its shared part is anybody's, its own the owner's.
     pub(super) refs: Refs,
     pub(super) home: Anchor,
-    // From here on the owner's thread alone, and whoever frees.
+    // From here on the owner's thread alone, and whoever frees. The number of its polls is in `refs`, where
+    // there is room: see `Refs::beside`.
     pub(super) state: Cell<State>,
-    /// Its wakers, and other references, that are kept by what cannot leave this thread: see `sync::Tally`.
-    pub(super) kept: Cell<u32>,
-    pub(super) polls: Cell<u64>,
+    /// How far before its own number its maker's is; zero: it has none, or `Cold` knows.
+    parent: i32,
     pub(super) previous: Cell<Option<NonNull<Header>>>,
     pub(super) next: Cell<Option<NonNull<Header>>>,
     /// Who awaits the outcome.
     pub(super) waiter: Cell<Option<Waker>>,
-    pub(super) cold: RefCell<Option<Box<Cold>>>,
+    pub(super) cold: cold::Slot,
     pub(super) id: TaskId,
-    pub(super) parent: Option<TaskId>,
     pub(super) spawned_at: &'static Location<'static>,
 }
 
-/// What few tasks have.
-#[derive(Default)]
-pub(super) struct Cold {
-    pub(super) name: Option<Box<str>>,
-    pub(super) callbacks: Vec<TaskRef>,
-    /// How many callbacks were there before the waiter came: CB-27 wakes in order of registration.
-    pub(super) before_waiter: usize,
-    pub(super) listeners: Listeners,
-    /// Listeners that were told and have not said so to the task yet.
-    pub(super) unheard: usize,
-    pub(super) grace: Grace,
-    pub(super) busy: Duration,
-    /// Its own, once it has inherited or set anything. A root has none: see `Local::outside`.
-    pub(super) context: Option<Context>,
-}
+// Two lines of the cache with a future of sixteen bytes, or an outcome of that size.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Header>() == 112);
 
 impl Header {
+    /// Of a task of which there is nothing yet but what is said here.
+    #[inline]
+    pub(super) fn new(
+        vtable: &'static Vtable,
+        home: Anchor,
+        id: TaskId,
+        refs: Refs,
+        state: State,
+        place: &'static Location<'static>,
+    ) -> Self {
+        Header {
+            node: Node::default(),
+            vtable,
+            refs,
+            home,
+            state: Cell::new(state),
+            parent: 0,
+            previous: Cell::new(None),
+            next: Cell::new(None),
+            waiter: Cell::new(None),
+            cold: cold::Slot::default(),
+            id,
+            spawned_at: place,
+        }
+    }
+
     pub(super) fn has(&self, bits: State) -> bool {
         self.state.get() & bits != 0
     }
@@ -87,10 +99,55 @@ impl Header {
     ) {
         self.refs = refs;
         self.state.set(state | self.state.get() & state::KEEPS);
-        self.polls.set(0);
+        debug_assert!(self.previous.get().is_none() && self.next.get().is_none());
         self.id = id;
-        self.parent = None;
+        self.parent = 0;
         self.spawned_at = place;
+    }
+
+    pub(super) fn christen(&self, name: String) {
+        self.with_cold(|cold| cold.name = Some(name.into()));
+    }
+
+    /// Says whose child it is, before anybody asks.
+    #[inline]
+    pub(super) fn descend_from(&mut self, parent: TaskId) {
+        match self.id.distance_from(parent) {
+            Some(distance) => self.parent = distance,
+            None => self.descend_from_afar(parent),
+        }
+    }
+
+    #[cold]
+    fn descend_from_afar(&self, parent: TaskId) {
+        self.with_cold(|cold| cold.far_parent = Some(parent));
+    }
+
+    fn parent(&self) -> Option<TaskId> {
+        match self.parent {
+            0 => self.if_cold(|cold| cold.far_parent).flatten(),
+            distance => self.id.before(distance),
+        }
+    }
+
+    /// One more poll.
+    #[inline]
+    pub(super) fn count_poll(&self) {
+        let polls = &self.refs.beside;
+        match polls.get().checked_add(1) {
+            Some(more) => polls.set(more),
+            None => self.carry_polls(),
+        }
+    }
+
+    #[cold]
+    fn carry_polls(&self) {
+        let polls = u64::from(self.refs.beside.replace(0)) + 1;
+        self.with_cold(|cold| cold.former_polls += polls);
+    }
+
+    fn polls(&self) -> u64 {
+        u64::from(self.refs.beside.get()) + self.if_cold(|cold| cold.former_polls).unwrap_or(0)
     }
 
     /// Whether it is the task that is being polled.
@@ -101,10 +158,8 @@ impl Header {
     }
 
     pub(super) fn info(&self) -> TaskInfo {
-        let (name, busy) = match &*self.cold.borrow() {
-            Some(cold) => (cold.name.as_deref().map(str::to_owned), cold.busy),
-            None => (None, Duration::ZERO),
-        };
+        let known = self.if_cold(|cold| (cold.name.as_deref().map(str::to_owned), cold.busy));
+        let (name, busy) = known.unwrap_or_default();
         let state = self.state.get();
         let doing = if state & state::DONE != 0 {
             TaskState::Finished
@@ -120,16 +175,16 @@ impl Header {
         TaskInfo {
             id: self.id,
             name,
-            parent: self.parent,
+            parent: self.parent(),
             spawned_at: self.spawned_at,
             state: doing,
-            polls: self.polls.get(),
+            polls: self.polls(),
             busy,
         }
     }
 
     pub(super) fn context(&self) -> Option<Context> {
-        self.cold.borrow().as_ref()?.context.clone()
+        self.if_cold(|cold| cold.context.clone()).flatten()
     }
 
     /// Has it run in `context` from its next step on.
@@ -137,10 +192,6 @@ impl Header {
         let former = self.with_cold(|cold| cold.context.replace(context));
         self.set(state::CONTEXT);
         drop(former);
-    }
-
-    pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> R {
-        f(self.cold.borrow_mut().get_or_insert_default())
     }
 }
 
@@ -202,12 +253,12 @@ impl TaskRef {
 
     /// Whether a request to end would be told to it.
     pub(crate) fn is_listening(&self) -> bool {
-        self.head().cold.borrow().as_ref().is_some_and(|cold| !cold.listeners.is_empty())
+        self.listeners() > 0
     }
 
     /// How many futures wait for it to be asked, each with a reference.
     pub(super) fn listeners(&self) -> usize {
-        self.head().cold.borrow().as_ref().map_or(0, |cold| cold.listeners.len())
+        self.head().if_cold(|cold| cold.listeners.len()).unwrap_or(0)
     }
 
     /// Whether it was told that it is to end.
@@ -288,28 +339,6 @@ impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and is not used again; a `TaskRef` is on the owner's thread.
         unsafe { custody::release_own(self.header) };
-    }
-}
-
-/// A reference that is kept for as long as its task lives, and is counted: see `Header::kept`.
-pub(crate) struct KeptTask(TaskRef);
-
-impl KeptTask {
-    pub(crate) fn new(task: TaskRef) -> Self {
-        let kept = &task.head().kept;
-        kept.set(kept.get().wrapping_add(1));
-        KeptTask(task)
-    }
-
-    pub(crate) fn task(&self) -> TaskRef {
-        self.0.clone()
-    }
-}
-
-impl Drop for KeptTask {
-    fn drop(&mut self) {
-        let kept = &self.0.head().kept;
-        kept.set(kept.get().wrapping_sub(1));
     }
 }
 

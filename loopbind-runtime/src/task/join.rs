@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -343,11 +344,13 @@ impl<T> Task<T> {
         }
         head.set(TAKEN);
         self.resolved = true;
-        let mut outcome: Option<Result<T, TaskError>> = None;
+        let mut outcome = MaybeUninit::<Result<T, TaskError>>::uninit();
         // SAFETY: done and not taken, so the outcome is there, and nobody is in the stage; it is of
-        // this type, since the handle was made with the cell.
-        unsafe { (head.vtable.take_outcome)(self.task.header(), (&raw mut outcome).cast()) };
-        outcome
+        // this type, since the handle was made with the cell. It is written where it is taken to.
+        unsafe {
+            (head.vtable.take_outcome)(self.task.header(), outcome.as_mut_ptr().cast());
+            Some(outcome.assume_init())
+        }
     }
 
     /// A reference to the task itself, whatever becomes of the handle.
@@ -395,9 +398,7 @@ impl<T> Task<T> {
             Some(waker) if waker.will_wake(cx.waker()) => return head.waiter.set(known),
             Some(_) => head.waiter.set(known),
             None => {
-                if let Some(cold) = &mut *head.cold.borrow_mut() {
-                    cold.before_waiter = cold.callbacks.len();
-                }
+                head.if_cold(|cold| cold.before_waiter = cold.callbacks.len());
             }
         }
         // Cloning and dropping wakers is user code: nothing of ours is borrowed here.
@@ -445,6 +446,17 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let head = self.task.head();
         head.clear(HANDLE);
+        // Most are read. Nobody waits for what is done.
+        if !head.has(DONE) || !head.has(TAKEN) {
+            self.leave_unread();
+        }
+    }
+}
+
+impl<T> Task<T> {
+    #[inline(never)]
+    fn leave_unread(&self) {
+        let head = self.task.head();
         self.stop_waiting();
         if !head.has(DONE) {
             if head.has(AWAITED) && !head.has(DETACHED) {

@@ -18,7 +18,7 @@ use super::home::{Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::refs::Errand;
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
+    ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
     TOLD,
 };
 use super::waker;
@@ -171,7 +171,7 @@ unsafe fn poll(header: NonNull<Header>, local: &Local) -> Polled {
         // Cleared before the poll, so that a wake during it schedules again.
         head.clear(SCHEDULED);
         increment(&local.counts.polls);
-        head.polls.set(head.polls.get() + 1);
+        head.count_poll();
         local.current.set(Some(header));
         let waker = waker::borrowed(&header);
         (head.vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
@@ -280,13 +280,11 @@ unsafe fn clock_step(head: &Header, local: &Local, began: Instant) {
 unsafe fn tell(header: NonNull<Header>, local: &Local) -> bool {
     // SAFETY: alive by the loop's reference, and on the owner's thread.
     let (head, task) = unsafe { (header.as_ref(), TaskRef::share(header)) };
-    let listeners = match &mut *head.cold.borrow_mut() {
-        Some(cold) => {
-            cold.unheard = cold.listeners.len();
-            std::mem::take(&mut cold.listeners)
-        }
-        None => return false,
-    };
+    let listeners = head.if_cold(|cold| {
+        cold.unheard = cold.listeners.len();
+        std::mem::take(&mut cold.listeners)
+    });
+    let Some(listeners) = listeners else { return false };
     if listeners.is_empty() {
         return false;
     }
@@ -385,7 +383,7 @@ unsafe fn linger(header: NonNull<Header>, local: &Local) {
 #[inline]
 unsafe fn notify(head: &Header, local: &Local) {
     let waiter = head.waiter.take();
-    if head.cold.borrow().is_some() {
+    if head.has(COLD) {
         grace::end(head, local);
         // SAFETY: on the owner's thread.
         unsafe { notify_in_order(head, waiter, local) }
@@ -397,10 +395,8 @@ unsafe fn notify(head: &Header, local: &Local) {
 /// CB-27: the waiter and the done-callbacks, in the order in which they came.
 #[cold]
 unsafe fn notify_in_order(head: &Header, mut waiter: Option<Waker>, local: &Local) {
-    let (callbacks, before_waiter) = match &mut *head.cold.borrow_mut() {
-        Some(cold) => (std::mem::take(&mut cold.callbacks), cold.before_waiter),
-        None => (Vec::new(), 0),
-    };
+    let cold = head.if_cold(|cold| (std::mem::take(&mut cold.callbacks), cold.before_waiter));
+    let (callbacks, before_waiter) = cold.unwrap_or_default();
     for (position, callback) in callbacks.into_iter().enumerate() {
         if position == before_waiter {
             if let Some(waiter) = waiter.take() {
@@ -434,7 +430,7 @@ fn within_its_own<R>(head: &Header, local: &Local, f: impl FnOnce() -> R) -> R {
 #[cold]
 pub(super) fn drop_context(head: &Header, local: &Local) {
     head.clear(CONTEXT);
-    let context = head.cold.borrow_mut().as_mut().and_then(|cold| cold.context.take());
+    let context = head.if_cold(|cold| cold.context.take()).flatten();
     if let Some(context) = context {
         report_values(context.let_go(), local);
     }

@@ -1,8 +1,7 @@
 //! The one allocation of a task: its header, then its future, then, in the same place, its outcome.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -13,7 +12,7 @@ use super::error::TaskError;
 use super::header::Header;
 use super::home::Home;
 use super::memory;
-use super::state::State;
+use super::state::{COLD, FUTURE, OUTCOME, State};
 use crate::current;
 use crate::panic::PanicPayload;
 
@@ -23,10 +22,28 @@ pub(super) struct TaskCell<F: Future> {
     pub(super) stage: UnsafeCell<Stage<F>>,
 }
 
-pub(super) enum Stage<F: Future> {
-    Future(F),
-    Outcome(Result<F::Output, TaskError>),
-    Empty,
+/// The future, then the outcome, or nothing: which of them is in the state, by `FUTURE` and `OUTCOME`, so
+/// that no room goes into saying it here.
+pub(super) union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    outcome: ManuallyDrop<Result<F::Output, TaskError>>,
+    nothing: (),
+}
+
+impl<F: Future> Stage<F> {
+    /// With the bit that says so.
+    #[inline]
+    pub(super) fn future(future: F) -> (Self, State) {
+        (Stage { future: ManuallyDrop::new(future) }, FUTURE)
+    }
+
+    pub(super) fn error(error: TaskError) -> (Self, State) {
+        (Stage { outcome: ManuallyDrop::new(Err(error)) }, OUTCOME)
+    }
+
+    pub(super) fn nothing() -> (Self, State) {
+        (Stage { nothing: () }, 0)
+    }
 }
 
 /// What depends on the type of the future. Every function wants the header of a cell of that type,
@@ -37,7 +54,8 @@ pub(super) struct Vtable {
     pub(super) drop_future: unsafe fn(NonNull<Header>) -> Result<(), PanicPayload>,
     /// Stores an error; the stage is empty.
     pub(super) store_error: unsafe fn(NonNull<Header>, TaskError),
-    /// Moves the outcome out to where the pointer points, an `Option<Result<F::Output, TaskError>>`.
+    /// Moves the outcome, which is there, to where the pointer points: to room for a
+    /// `Result<F::Output, TaskError>`.
     pub(super) take_outcome: unsafe fn(NonNull<Header>, *mut ()),
     /// Empties the stage of an outcome nobody wants.
     pub(super) drop_outcome: unsafe fn(NonNull<Header>) -> Unread,
@@ -75,101 +93,127 @@ impl<F: Future> TaskCell<F> {
         free: Self::free,
     };
 
-    /// Makes a cell in a block of `memory`'s. The block is had before its contents are made, so that
-    /// they are written in place, and not first elsewhere and then copied.
+    /// Makes a cell in a block of `memory`'s; `header` is told the bit of what is in the stage. The block
+    /// is had before its contents are made, so that they are written in place, and not first elsewhere and
+    /// then copied.
     #[inline]
     pub(super) fn fill(
         block: NonNull<Self>,
-        header: impl FnOnce() -> Header,
-        stage: Stage<F>,
+        header: impl FnOnce(State) -> Header,
+        (stage, holds): (Stage<F>, State),
     ) -> NonNull<Header> {
         let place = block.as_ptr();
         // SAFETY: the block is valid for a cell, and has everything a cell has once both are written.
         // The pointer is that of the whole block, so that it may reach the stage later.
         unsafe {
-            (&raw mut (*place).header).write(header());
+            (&raw mut (*place).header).write(header(holds));
             (&raw mut (*place).stage).write(UnsafeCell::new(stage));
         }
         block.cast()
     }
 
-    pub(super) unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+    /// Makes another future the task's. What was in the stage is forgotten: nothing that would have to be
+    /// dropped.
+    ///
+    /// # Safety
+    /// `header` heads a `TaskCell<F>` that is the caller's alone.
+    pub(super) unsafe fn refill(header: NonNull<Header>, future: F) {
+        const { assert!(!mem::needs_drop::<F>() && !mem::needs_drop::<F::Output>()) };
+        // SAFETY: by the contract.
+        unsafe {
+            let (stage, holds) = Stage::future(future);
+            Self::stage(header).write(stage);
+            header.as_ref().set(holds);
+        }
+    }
+
+    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
         // SAFETY: `header` heads a `TaskCell<F>`, by the vtable's contract.
         unsafe { UnsafeCell::raw_get(&raw const (*header.cast::<Self>().as_ptr()).stage) }
+    }
+
+    unsafe fn outcome(header: NonNull<Header>) -> *mut Result<F::Output, TaskError> {
+        // SAFETY: as `stage`; all the fields of a union begin where it does.
+        unsafe { Self::stage(header).cast() }
     }
 
     unsafe fn poll(header: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
         // SAFETY: by the contract nobody else is inside the stage, and it stays where it is until
         // the cell is freed: the future is pinned.
         unsafe {
-            let stage = Self::stage(header);
-            let polled = catch_unwind(AssertUnwindSafe(|| match &mut *stage {
-                Stage::Future(future) => Pin::new_unchecked(future).poll(cx),
-                _ => unreachable!("a task is polled only while it has its future"),
-            }));
-            match polled {
+            let head = header.as_ref();
+            debug_assert!(head.has(FUTURE), "a task is polled only while it has its future");
+            let future = Self::stage(header).cast::<F>();
+            match catch_unwind(AssertUnwindSafe(|| Pin::new_unchecked(&mut *future).poll(cx))) {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
-                    // A future without a destructor is written over.
-                    let spill =
-                        if mem::needs_drop::<F>() { Self::drop_future(header).err() } else { None };
-                    stage.write(Stage::Outcome(Ok(value)));
+                    let spill = Self::drop_future(header).err();
+                    Self::outcome(header).write(Ok(value));
+                    head.set(OUTCOME);
                     Polled::Ready(spill)
                 }
                 Err(payload) => {
                     let payload = PanicPayload::new(payload);
                     let spill = Self::drop_future(header).err();
-                    stage.write(Stage::Outcome(Err(TaskError::Panicked(payload))));
+                    Self::store_error(header, TaskError::Panicked(payload));
                     Polled::Panicked(spill)
                 }
             }
         }
     }
 
+    #[inline(always)]
     unsafe fn drop_future(header: NonNull<Header>) -> Result<(), PanicPayload> {
-        // SAFETY: by the contract.
-        unsafe { Self::vacate(Self::stage(header)) }.map_err(PanicPayload::new)
-    }
-
-    /// Drops in place what is in the stage, and leaves it empty, also when the drop panics.
-    unsafe fn vacate(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Send>> {
-        // SAFETY: valid by the caller's promise; dropped once, since it is overwritten without
-        // another drop, and in place, since it may be pinned.
+        // SAFETY: by the contract. Dropped once, since the bit is gone before, also when the drop panics,
+        // and in place, since it is pinned.
         unsafe {
-            let dropped = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(stage)));
-            stage.write(Stage::Empty);
-            dropped
+            let head = header.as_ref();
+            debug_assert!(head.has(FUTURE), "there is a future to drop");
+            head.clear(FUTURE);
+            if !mem::needs_drop::<F>() {
+                return Ok(());
+            }
+            let future = Self::stage(header).cast::<F>();
+            catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(future))).map_err(PanicPayload::new)
         }
     }
 
     unsafe fn store_error(header: NonNull<Header>, error: TaskError) {
         // SAFETY: the stage is empty, by the contract: nothing is overwritten undropped.
-        unsafe { Self::stage(header).write(Stage::Outcome(Err(error))) }
+        unsafe {
+            let head = header.as_ref();
+            debug_assert!(!head.has(FUTURE | OUTCOME), "the stage is empty");
+            Self::outcome(header).write(Err(error));
+            head.set(OUTCOME);
+        }
     }
 
     unsafe fn take_outcome(header: NonNull<Header>, to: *mut ()) {
-        // SAFETY: by the contract; `to` points to a place of this type.
+        // SAFETY: by the contract; `to` points to a place of this type. Read once, since the bit is gone.
         unsafe {
-            if let Stage::Outcome(outcome) = Self::stage(header).replace(Stage::Empty) {
-                *to.cast::<Option<Result<F::Output, TaskError>>>() = Some(outcome);
-            }
+            let head = header.as_ref();
+            debug_assert!(head.has(OUTCOME), "done and not taken");
+            head.clear(OUTCOME);
+            to.cast::<Result<F::Output, TaskError>>().write(Self::outcome(header).read());
         }
     }
 
     unsafe fn drop_outcome(header: NonNull<Header>) -> Unread {
-        // SAFETY: by the contract.
+        // SAFETY: by the contract. Once, as above, and in place.
         unsafe {
-            let stage = Self::stage(header);
-            if matches!(*stage, Stage::Outcome(Err(_))) {
-                let Stage::Outcome(Err(error)) = stage.replace(Stage::Empty) else {
-                    unreachable!("it was one a line ago")
-                };
-                return match error {
-                    TaskError::Panicked(payload) => Unread::Panic(payload),
+            let head = header.as_ref();
+            if !head.has(OUTCOME) {
+                return Unread::Quiet;
+            }
+            head.clear(OUTCOME);
+            let outcome = Self::outcome(header);
+            if (*outcome).is_err() {
+                return match outcome.read() {
+                    Err(TaskError::Panicked(payload)) => Unread::Panic(payload),
                     _ => Unread::Quiet,
                 };
             }
-            match Self::vacate(stage) {
+            match catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(outcome))) {
                 Ok(()) => Unread::Quiet,
                 Err(payload) => Unread::Spill(PanicPayload::new(payload)),
             }
@@ -177,26 +221,54 @@ impl<F: Future> TaskCell<F> {
     }
 
     unsafe fn free(header: NonNull<Header>) {
-        let cell = header.cast::<Self>();
         // SAFETY: the last reference was given up, so the cell is ours; its block came from `take` or
         // `allocate` for this type. What its header had of the home is given up with it.
         unsafe {
-            let (home, state) = (header.as_ref().home.as_ptr(), header.as_ref().state.get());
-            let _emptied = Emptied { cell, home, state };
-            ptr::drop_in_place(cell.as_ptr());
+            let head = header.as_ref();
+            let state = head.state.get();
+            let block = Block { cell: header.cast::<Self>(), home: head.home.as_ptr(), state };
+            if state & (FUTURE | OUTCOME | COLD) != 0 {
+                Self::empty(header, state);
+            }
+            drop(block);
+        }
+    }
+
+    /// Of a cell that is freed: what never came home, or the little that a task keeps for its handle.
+    #[cold]
+    unsafe fn empty(header: NonNull<Header>, state: State) {
+        // SAFETY: ours alone, by the contract. Each is there, as its bit says, and dropped once.
+        unsafe {
+            let _header = Drops(header.as_ptr());
+            if state & FUTURE != 0 {
+                ptr::drop_in_place(Self::stage(header).cast::<F>());
+            } else if state & OUTCOME != 0 {
+                ptr::drop_in_place(Self::outcome(header));
+            }
         }
     }
 }
 
-/// The block of a cell that is dropped. It goes back also where what is in it panics: in the hands of who
+/// What is dropped in place where this goes.
+struct Drops<T>(*mut T);
+
+impl<T> Drop for Drops<T> {
+    fn drop(&mut self) {
+        // SAFETY: `TaskCell::empty` made it of what is its own, and uses that no more.
+        unsafe { ptr::drop_in_place(self.0) }
+    }
+}
+
+/// The block of a cell that is emptied. It goes back also where what is in it panics: in the hands of who
 /// posted it, and was refused, that is the user's.
-struct Emptied<F: Future> {
+struct Block<F: Future> {
     cell: NonNull<TaskCell<F>>,
     home: *const Home,
     state: State,
 }
 
-impl<F: Future> Drop for Emptied<F> {
+impl<F: Future> Drop for Block<F> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: as `free`, which made this. A home that is at home is the running loop's, which keeps it.
         unsafe {

@@ -35,6 +35,9 @@
 //! | `FAILED` | the panic | never | the outcome is a panic |
 //! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
 //! | `KEEPS` | birth elsewhere, the end | never | it has a share in its home: see `anchor` |
+//! | `FUTURE` | birth | the future's end, before it is dropped | the cell holds the future |
+//! | `OUTCOME` | the storing | the taking, or dropping | the cell holds the outcome |
+//! | `COLD` | the first use | never | there is a `Cold` |
 //! | `REMOTE` | the first reference that may leave the thread | never | the end is to be shown in `refs`, too |
 //!
 //! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
@@ -58,3 +61,6 @@ pub(crate) const CONTEXT: State = 1 << 14;
 pub(crate) const REMOTE: State = 1 << 15;
 pub(crate) const FAILED: State = 1 << 16;
 pub(crate) const KEEPS: State = 1 << 17;
+pub(crate) const FUTURE: State = 1 << 18;
+pub(crate) const OUTCOME: State = 1 << 19;
+pub(crate) const COLD: State = 1 << 20;

@@ -37,7 +37,7 @@ impl Waits {
             let known = 2 + usize::from(head.has(HANDLE)) + task.listeners();
             // and a waker with each task it awaits, each timer, and whatever else of this thread.
             let wakers = awaits.len() + timers.get(&task.id()).unwrap_or(&0);
-            let known = known + wakers + head.kept.get() as usize;
+            let known = known + wakers + head.if_cold(|cold| cold.kept as usize).unwrap_or(0);
             all_known &= head.refs.count() == known;
             StuckTask {
                 id: task.id(),

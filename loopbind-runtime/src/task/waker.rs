@@ -51,10 +51,9 @@ fn count(waker: &Waker, tally: Tally) {
         return;
     }
     // On the owner's thread, whose the count is.
-    let kept = head.kept.get();
-    head.kept.set(match tally {
-        Tally::Kept => kept.wrapping_add(1),
-        Tally::LetGo => kept.wrapping_sub(1),
+    head.with_cold(|cold| match tally {
+        Tally::Kept => cold.kept = cold.kept.wrapping_add(1),
+        Tally::LetGo => cold.kept = cold.kept.wrapping_sub(1),
     });
 }
 
