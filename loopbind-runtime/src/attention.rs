@@ -17,7 +17,7 @@ pub(crate) enum Matter {
     Watchdog = 4,
     /// Nothing came, and nothing is left to come.
     DeadEnd = 8,
-    /// The main future is done, and the stop that ends its run is queued.
+    /// The main future is done: the run ends once what was ready by then has run.
     Done = 16,
 }
 

@@ -63,11 +63,12 @@ impl Engine {
     /// Checks first, and only then changes anything.
     pub(crate) fn enter(&self) -> Result<Running, LoopError> {
         self.check_can_run()?;
-        let hold = self.hold().ok_or(LoopError::Closed)?;
+        let Some(hold) = self.hold() else { return Err(LoopError::Closed) };
         self.home.run_begins();
         self.home.unpark();
-        // RUN-16: the first iteration looks, however little there is to run before.
-        self.until_look.set(0);
+        // RUN-16: the first iteration looks, however little there is to run before. Where nothing is to be
+        // seen it is as if it had.
+        self.until_look.set(if self.is_blind() { self.event_interval } else { 0 });
         // Steps have contexts of their own: the one that is current here is for what is none.
         self.home.local().outside.set(current::replace_context(ptr::null()));
         let entered = current::enter(Arc::as_ptr(&self.home));
@@ -76,34 +77,52 @@ impl Engine {
 
     /// Turns until stopped.
     pub(crate) fn run_on(&self) -> Result<(), Exit> {
-        let attention = &self.home.local().attention;
+        let (home, attention) = (Arc::as_ptr(&self.home), &self.home.local().attention);
         self.let_escape()?;
+        let mut patience = self.patience();
         loop {
-            let patience = if attention.is_wanted_for(Matter::Stop) {
-                Patience::Not
-            } else {
-                Patience::Forever
-            };
             let ran = self.turn(patience).map_err(LoopError::Io)?;
-            if !current::is_running(Arc::as_ptr(&self.home)) || attention.is_wanted() {
-                self.home.check_fork()?;
-                let is_over = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
-                attention.settle(Matter::DeadEnd);
-                self.let_escape()?;
-                if attention.is_wanted_for(Matter::Done) {
-                    attention.settle(Matter::Done);
-                    if !self.alarms.is_due() && self.home.take_lone_root() {
-                        return Ok(());
-                    }
-                }
-                if is_over {
-                    self.check_alive()?;
-                }
-                if attention.is_wanted_for(Matter::Stop) || self.is_overdue() {
+            if !current::is_running(home) || attention.is_wanted() {
+                if self.is_over(ran)? {
                     return Ok(());
                 }
+                patience = self.patience();
             }
         }
+    }
+
+    /// One that is to stop does not sleep before.
+    fn patience(&self) -> Patience {
+        match self.home.local().attention.is_wanted_for(Matter::Stop) {
+            true => Patience::Not,
+            false => Patience::Forever,
+        }
+    }
+
+    /// Sees to what wants attention after an iteration that ran so many entries. True: the run ends.
+    #[inline(never)]
+    fn is_over(&self, ran: usize) -> Result<bool, Exit> {
+        let attention = &self.home.local().attention;
+        self.home.check_fork()?;
+        let is_dead = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;
+        attention.settle(Matter::DeadEnd);
+        self.let_escape()?;
+        if is_dead {
+            self.check_alive()?;
+        }
+        if attention.is_wanted_for(Matter::Stop) || self.is_overdue() {
+            return Ok(true);
+        }
+        if attention.is_wanted_for(Matter::Done) {
+            attention.settle(Matter::Done);
+            // RUN-12: what is ready by now runs, in one more iteration.
+            if self.alarms.is_due() || !self.home.has_only_root() {
+                attention.call_for(Matter::Stop);
+                return Ok(false);
+            }
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Has the next run, or turn, left by `payload`, before anything else that waits to leave.

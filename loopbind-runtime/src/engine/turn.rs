@@ -26,6 +26,7 @@ use crate::attention::Matter;
 use crate::clock::NEVER;
 use crate::current;
 use crate::ready::Node;
+use crate::task::Local;
 
 /// How long a loop sleeps at most for as long as nobody can ring for it.
 const DEAF_SLEEP: Duration = Duration::from_millis(50);
@@ -45,13 +46,15 @@ pub(crate) enum Patience {
 
 impl Engine {
     /// Runs one iteration, and says how many entries it ran.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn turn(&self, patience: Patience) -> io::Result<usize> {
+        let local = self.home.local();
+
         // 1. Mail.
         self.home.take_in();
 
         // 2. Look.
-        if self.wants_look() {
+        if local.ready.is_empty() && !self.alarms.is_due() || self.until_look.get() <= 0 {
             self.look(patience)?;
         }
 
@@ -59,21 +62,22 @@ impl Engine {
         self.alarms.fire(&self.home);
 
         // 4. Batch.
-        let ran = self.batch();
+        let ran = self.batch(local);
         // What a descriptor gave takes as long as an entry.
-        let tries = self.home.local().tries.batch.take();
+        let tries = local.tries.batch.take();
         self.until_look.set(self.until_look.get() - (ran + tries) as isize);
         self.meters.turns.set(self.meters.turns.get() + 1);
         Ok(ran)
     }
 
-    fn wants_look(&self) -> bool {
-        self.is_idle() || self.until_look.get() <= 0
-    }
-
     /// Nothing to run: no entry, and no timer known to be due.
     pub(crate) fn is_idle(&self) -> bool {
         self.home.local().ready.is_empty() && !self.alarms.is_due()
+    }
+
+    /// A look would see nothing.
+    pub(super) fn is_blind(&self) -> bool {
+        self.alarms.is_empty() && !self.reactor.has_sources() && !self.home.local().hosted.get()
     }
 
     #[inline(never)]
@@ -172,26 +176,25 @@ impl Engine {
     }
 
     #[inline]
-    fn batch(&self) -> usize {
+    fn batch(&self, local: &Local) -> usize {
         if let Some(exploration) = &self.exploration {
             return self.explore(exploration);
         }
-        let local = self.home.local();
         let Some(last) = local.ready.last() else { return 0 };
-        let ran = self.run_to(last);
+        let ran = self.run_to(last, local);
         local.leave_task();
         ran
     }
 
     /// Runs entries up to and with `last`.
     #[inline]
-    fn run_to(&self, last: NonNull<Node>) -> usize {
-        let (home, local) = (Arc::as_ptr(&self.home), self.home.local());
+    fn run_to(&self, last: NonNull<Node>, local: &Local) -> usize {
+        let home = Arc::as_ptr(&self.home);
         let mut ran = 0;
         // A fork inside an entry leaves no loop running in the child, and a panic that is on its
         // way out goes at once: what is behind it stays queued.
         while current::is_running(home) && !local.attention.is_wanted_for(Matter::Escape) {
-            let Some(node) = self.home.run_next() else { break };
+            let Some(node) = local.run_next() else { break };
             ran += 1;
             if node == last {
                 break;
@@ -210,10 +213,10 @@ impl Engine {
         }
         let pace = if self.home.awaits_main() { Pace::Apart } else { Pace::Whole };
         let arranged = self.home.rearrange(|entries| exploration.arrange(entries, pace));
-        let mut ran = self.run_to(arranged.until);
+        let mut ran = self.run_to(arranged.until, local);
         if arranged.until != arranged.last && local.attention.is_wanted_for(Matter::Stop) {
             // RUN-17: of a batch in which the run is stopped, all runs, also what was put off.
-            ran += self.run_to(arranged.last);
+            ran += self.run_to(arranged.last, local);
         }
         if ran != arranged.count {
             exploration.forget();

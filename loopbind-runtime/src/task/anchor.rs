@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::header::Header;
-use super::home::{Home, LocalHome};
+use super::home::{Home, Local, LocalHome};
 use super::state::{KEEPS, State};
 
 /// The address of a home that is there for as long as the header is that this is part of.
@@ -71,6 +71,15 @@ impl LocalHome {
         (Anchor::to(self), 0)
     }
 
+    /// The same, of a loop that is open.
+    #[inline]
+    pub(super) fn anchor_open(&self) -> (Anchor, State) {
+        let pins = &self.local().pins;
+        debug_assert!(!pins.is_over.get());
+        pins.count.set(pins.count.get() + 1);
+        (Anchor::to(self), 0)
+    }
+
     /// The loop goes: its tasks that are still there, because somebody has them, keep the home
     /// themselves from here on.
     pub(crate) fn lift_anchors(&self) {
@@ -97,6 +106,13 @@ pub(super) unsafe fn keep(head: &Header) {
         std::mem::forget(head.home.share());
     }
     head.set(KEEPS);
+}
+
+/// The header is gone, at home, where the loop runs.
+#[inline]
+pub(super) fn let_go_at_home(local: &Local) {
+    debug_assert!(!local.pins.is_over.get());
+    local.pins.count.set(local.pins.count.get() - 1);
 }
 
 /// The header is gone.

@@ -187,7 +187,7 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let header = header::<F>(self.anchor(), id, Refs::new(2), HANDLE, birth);
+        let header = header::<F>(self.anchor_open(), id, Refs::new(2), HANDLE, birth);
         let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::future(future));
         // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
@@ -298,18 +298,23 @@ impl LocalHome {
         Root { header, _future: PhantomData }
     }
 
-    /// Whether nothing is ready but the stop that the end of the main future has queued, and nothing
-    /// came in: then that is taken out, and the run is over.
-    pub(crate) fn take_lone_root(&self) -> bool {
+    /// Whether nothing is ready but the main future of a run, which is done, and nothing came in. It is
+    /// ready where it woke itself and was done all the same; then it is taken out.
+    pub(crate) fn has_only_root(&self) -> bool {
         let ready = &self.local().ready;
+        if !self.is_quiet() {
+            return false;
+        }
+        if ready.is_empty() {
+            return true;
+        }
         let Some(root) = self.local().root.get() else { return false };
-        // SAFETY: alive by the loop's reference, which waits for the run.
-        let head = unsafe { root.as_ref() };
-        if !head.has(DONE) || !self.is_quiet() || !ready.holds_only(root.cast()) {
+        if !ready.holds_only(root.cast()) {
             return false;
         }
         ready.pop();
-        head.clear(SCHEDULED);
+        // SAFETY: alive by the loop's reference, which waits for the run.
+        unsafe { root.as_ref() }.clear(SCHEDULED);
         true
     }
 

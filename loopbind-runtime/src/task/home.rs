@@ -439,15 +439,6 @@ impl LocalHome {
         unsafe { self.home.take_in() }
     }
 
-    /// Runs the first entry of the ready queue, and says which that was: not to be followed.
-    #[inline]
-    pub(crate) fn run_next(&self) -> Option<NonNull<Node>> {
-        let node = self.local().ready.pop()?;
-        // SAFETY: what is in the ready queue is a header the loop holds; on the owner's thread.
-        unsafe { life::run(node.cast(), self.local()) };
-        Some(node)
-    }
-
     /// Puts what is ready into the order that `arrange` finds for it; what that returns is how many of
     /// the first are to run. Something is ready.
     pub(crate) fn rearrange(&self, arrange: impl FnOnce(&mut [Entry]) -> usize) -> Arranged {
@@ -550,6 +541,16 @@ impl LocalHome {
 }
 
 impl Local {
+    /// Runs the first entry of the ready queue, and says which that was: not to be followed.
+    #[inline]
+    pub(crate) fn run_next(&self) -> Option<NonNull<Node>> {
+        let node = self.ready.pop()?;
+        // SAFETY: what is in the ready queue is a header the loop holds; a `Local` is reached on the
+        // owner's thread only.
+        unsafe { life::run(node.cast(), self) };
+        Some(node)
+    }
+
     /// No task is being polled any more.
     #[inline]
     pub(crate) fn leave_task(&self) {

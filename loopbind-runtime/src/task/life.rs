@@ -19,7 +19,7 @@ use super::raw::{Polled, Spill, Unread};
 use super::refs::Errand;
 use super::state::{
     ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
-    TOLD,
+    State, TOLD,
 };
 use super::waker;
 use crate::attention::Matter;
@@ -193,10 +193,37 @@ unsafe fn call(header: NonNull<Header>, local: &Local) -> Polled {
 }
 
 /// The future is gone, and its outcome stored.
+///
+/// Most tasks end like this: with a value that somebody may want, and nothing about them that asks for more.
 #[inline(never)]
 unsafe fn settle(header: NonNull<Header>, local: &Local, polled: Polled) {
+    const MORE: State = CANCEL | CALLBACK | COLD | CONTEXT | REMOTE | SCHEDULED;
     local.current.set(None);
-    // SAFETY: as `run`.
+    // SAFETY: as `run`. What the waiter's waker calls cannot ask for more either: the task is done.
+    unsafe {
+        let head = header.as_ref();
+        if head.has(MORE) || !matches!(polled, Polled::Ready(None)) {
+            return settle_with_care(header, local, polled);
+        }
+        head.set(DONE);
+        delist(header, local);
+        if let Some(waiter) = head.waiter.take() {
+            wake(waiter, local);
+        }
+        if !head.has(HANDLE) {
+            if head.has(ROOT) {
+                return local.attention.call_for(Matter::Done);
+            }
+            discard_outcome(header, local);
+        }
+        custody::settle(header);
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn settle_with_care(header: NonNull<Header>, local: &Local, polled: Polled) {
+    // SAFETY: as `settle`.
     unsafe {
         let head = header.as_ref();
         let spill = match polled {
@@ -245,8 +272,7 @@ unsafe fn is_to_be_polled(header: NonNull<Header>, local: &Local) -> bool {
     }
 }
 
-/// A queue entry of a task that is over: nothing is left to do, except for a run's main future,
-/// whose second coming ends the run.
+/// A queue entry of a task that is over: nothing is left to do.
 #[cold]
 unsafe fn bury(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, which is given up here.
@@ -255,7 +281,6 @@ unsafe fn bury(header: NonNull<Header>, local: &Local) {
         head.clear(SCHEDULED);
         if head.has(ROOT) && local.root.get() == Some(header) {
             // The reference waits for the run, which takes it as it ends: `retire_root`.
-            local.attention.call_for(Matter::Stop);
             return;
         }
         custody::settle(header);
@@ -345,15 +370,12 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
             let spilled = ExceptionContext::panicked(message, payload).of(head.info());
             within_its_own(head, local, || local.report(spilled));
         }
-        if head.has(ROOT) && !head.has(SCHEDULED) {
-            // The stop queues behind everything that is ready, so that it all runs first.
-            head.set(SCHEDULED);
-            local.ready.push(header.cast());
-            local.attention.call_for(Matter::Done);
-        }
         notify(head, local);
-        // A root's is worth nothing, not even the dropping.
-        if !head.has(HANDLE | ROOT) {
+        if head.has(ROOT) {
+            // Its reference waits for the run, and its outcome is worth nothing, not even the dropping.
+            return local.attention.call_for(Matter::Done);
+        }
+        if !head.has(HANDLE) {
             discard_outcome(header, local);
         }
         if head.has(CONTEXT | SCHEDULED) {
@@ -458,16 +480,33 @@ pub(super) unsafe fn queue_callback(callback: TaskRef, local: &Local) {
 #[inline]
 fn wake(waker: Waker, local: &Local) {
     if let Err(payload) = caught(move || waker.wake()) {
-        local.report(ExceptionContext::panicked("exception in a waker", payload));
+        report_waker(payload, local);
     }
 }
 
+#[cold]
+fn report_waker(payload: PanicPayload, local: &Local) {
+    local.report(ExceptionContext::panicked("exception in a waker", payload));
+}
+
 /// Drops an outcome that nobody will read; what was in it that somebody should hear of is reported.
+#[inline]
 pub(super) unsafe fn discard_outcome(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive, done or about to be, and on the owner's thread.
     unsafe {
+        match (header.as_ref().vtable.drop_outcome)(header) {
+            Unread::Quiet => {}
+            unread => report_unread(header, local, unread),
+        }
+    }
+}
+
+#[cold]
+unsafe fn report_unread(header: NonNull<Header>, local: &Local, unread: Unread) {
+    // SAFETY: as `discard_outcome`.
+    unsafe {
         let head = header.as_ref();
-        let (message, payload) = match (head.vtable.drop_outcome)(header) {
+        let (message, payload) = match unread {
             Unread::Quiet => return,
             Unread::Panic(payload) if head.has(CALLBACK) => {
                 (format!("Exception in callback at {}", head.spawned_at), payload)

@@ -49,7 +49,7 @@ pub(crate) use birth::{Birth, Root, SpareRoot, post_callback, post_task};
 pub(crate) use context::{copy_current, within};
 pub(crate) use header::{RemoteRef, TaskRef};
 pub(crate) use kept::KeptTask;
-pub(crate) use home::{Entry, Home, Keeper, LocalHome, Phase, Step, report_to_stderr};
+pub(crate) use home::{Entry, Home, Keeper, Local, LocalHome, Phase, Step, report_to_stderr};
 pub(crate) use tie::Tie;
 pub(crate) use waits::Waits;
 pub(crate) use waker::{count_kept, is_spent, task_of};

@@ -12,7 +12,7 @@ use super::error::TaskError;
 use super::header::Header;
 use super::home::Home;
 use super::memory;
-use super::state::{COLD, FUTURE, OUTCOME, State};
+use super::state::{COLD, FUTURE, KEEPS, OUTCOME, State};
 use crate::current;
 use crate::panic::PanicPayload;
 
@@ -272,12 +272,17 @@ impl<F: Future> Drop for Block<F> {
     fn drop(&mut self) {
         // SAFETY: as `free`, which made this. A home that is at home is the running loop's, which keeps it.
         unsafe {
-            if current::is_running(self.home) {
-                (*self.home).local().spares.give(self.cell);
-            } else {
+            if !current::is_running(self.home) {
                 memory::free(self.cell);
+                return anchor::let_go(self.home, self.state);
             }
-            anchor::let_go(self.home, self.state);
+            let local = (*self.home).local();
+            local.spares.give(self.cell);
+            if self.state & KEEPS == 0 {
+                anchor::let_go_at_home(local);
+            } else {
+                anchor::let_go(self.home, self.state);
+            }
         }
     }
 }

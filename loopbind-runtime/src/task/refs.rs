@@ -104,20 +104,22 @@ impl Refs {
     #[inline]
     pub(crate) fn add_own(&self) {
         let own = self.own.get();
-        if own == GONE {
-            return self.add();
+        if (0..i32::MAX).contains(&own) {
+            return self.own.set(own + 1);
         }
-        match own.checked_add(1) {
-            Some(more) => self.own.set(more),
-            None => self.spill(),
-        }
+        self.add_own_to_many()
     }
 
-    /// So many that a plain count cannot hold them: they go where there is room.
+    /// To so many that a plain count cannot hold them, which go where there is room; or to what is less than
+    /// none, or merged.
     #[cold]
-    fn spill(&self) {
-        let own = self.own.replace(1);
-        self.add_many(own as isize);
+    #[inline(never)]
+    fn add_own_to_many(&self) {
+        match self.own.get() {
+            GONE => self.add(),
+            i32::MAX => self.add_many(self.own.replace(1) as isize),
+            own => self.own.set(own + 1),
+        }
     }
 
     /// Any thread: one more.
@@ -137,12 +139,25 @@ impl Refs {
     #[inline]
     pub(crate) fn release_own(&self) -> Released {
         let own = self.own.get();
-        if own == GONE {
-            return self.release();
-        }
         if own > 1 {
             self.own.set(own - 1);
             return Released::Not;
+        }
+        // Settled, and nobody else has any.
+        if own == 1 && count(self.shared.load(Ordering::Acquire)) == 0 {
+            self.own.set(0);
+            return Released::Last;
+        }
+        self.release_own_of_many()
+    }
+
+    /// Of what others count as well.
+    #[cold]
+    #[inline(never)]
+    fn release_own_of_many(&self) -> Released {
+        let own = self.own.get();
+        if own == GONE {
+            return self.release();
         }
         if own == LEAST {
             return self.owe();

@@ -30,7 +30,7 @@
 //! | `TAKEN` | the outcome's leaving | never | the outcome is no longer in the cell |
 //! | `DETACHED` | `Task::detach` | never | meant to outlive whoever started it |
 //! | `CALLBACK` | birth | never | a callback: no task to the eyes of users |
-//! | `ROOT` | birth | never | the main future of a run; queued again when done, to stop it |
+//! | `ROOT` | birth | never | the main future of a run, which ends with it |
 //! | `NEW` | birth on another thread | arrival | not yet counted among the loop's tasks |
 //! | `FAILED` | the panic | never | the outcome is a panic |
 //! | `CONTEXT` | birth, `task::context` | its end | it may have a context: what it starts looks for it |
