@@ -139,4 +139,18 @@ mod tests {
             assert!(seen.insert(id) && seen.insert(other.next()) && seen.insert(TaskId::next()));
         }
     }
+
+    #[test]
+    fn distances_are_small_or_none() {
+        let id = |number| TaskId(name(number));
+        for (later, earlier) in [(2, 1), (1, 2), (1 << 40, (1 << 40) - 5), (u64::MAX, u64::MAX - 1)]
+        {
+            let distance = id(later).distance_from(id(earlier)).unwrap();
+            assert_eq!(id(later).before(distance), Some(id(earlier)), "{later} {earlier}");
+        }
+        let far = 1 << 31;
+        assert_eq!(id(far + 1).distance_from(id(1)), None);
+        assert_eq!(id(1).distance_from(id(far + 1)), Some(i32::MIN));
+        assert_eq!(id(1).distance_from(id(far + 2)), None);
+    }
 }

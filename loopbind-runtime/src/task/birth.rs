@@ -20,9 +20,7 @@ use super::life;
 use super::memory;
 use super::raw::{Stage, TaskCell};
 use super::refs::Refs;
-use super::state::{
-    CALLBACK, COLD, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State,
-};
+use super::state::{CALLBACK, COLD, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;

@@ -119,7 +119,8 @@ impl Header {
     }
 
     #[cold]
-    fn descend_from_afar(&self, parent: TaskId) {
+    fn descend_from_afar(&mut self, parent: TaskId) {
+        self.parent = 0;
         self.with_cold(|cold| cold.far_parent = Some(parent));
     }
 
@@ -460,5 +461,45 @@ impl Drop for RemoteRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and is not used again.
         unsafe { custody::release(self.header) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use crate::EventLoop;
+    use crate::ids::TaskId;
+
+    #[test]
+    fn polls_are_counted_beyond_what_has_room_in_a_header() {
+        let event_loop = EventLoop::new().unwrap();
+        let task = event_loop.create_task(pending::<()>());
+        task.task_ref().head().refs.beside.set(u32::MAX - 1);
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(task.info().polls, u64::from(u32::MAX));
+        let woken = event_loop.create_task(async {});
+        woken.task_ref().head().refs.beside.set(u32::MAX);
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(woken.info().polls, 1 << 32);
+    }
+
+    #[test]
+    fn a_parent_may_be_any_number_away() {
+        let event_loop = EventLoop::new().unwrap();
+        let first = TaskId::next();
+        let task = event_loop.create_task(pending::<()>());
+        let near = [first, TaskId::next()];
+        let far = [
+            task.id().before(i32::MIN),
+            task.id().before(i32::MIN).and_then(|id| id.before(-1)),
+            task.id().before(i32::MIN).and_then(|id| id.before(i32::MIN)),
+        ];
+        for parent in near.into_iter().chain(far.into_iter().flatten()) {
+            // SAFETY: alive by the handle, and nobody else looks at it meanwhile.
+            unsafe { task.task_ref().header().as_mut().descend_from(parent) };
+            assert_eq!(task.info().parent, Some(parent));
+        }
     }
 }

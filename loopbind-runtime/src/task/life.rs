@@ -18,8 +18,8 @@ use super::home::{Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::refs::Errand;
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT, SCHEDULED,
-    State, TOLD,
+    ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT,
+    SCHEDULED, State, TOLD,
 };
 use super::waker;
 use crate::attention::Matter;

@@ -79,7 +79,9 @@ impl Spares {
                 class.first.set(unsafe { spare.as_ref().next });
                 let len = class.len.get() - 1;
                 class.len.set(len);
-                class.idle.set(class.idle.get().min(len));
+                if len < class.idle.get() {
+                    class.idle.set(len);
+                }
                 return spare.cast();
             }
         }
