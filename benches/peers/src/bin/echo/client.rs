@@ -1,5 +1,6 @@
 //! The client: one thread, and as little of its own as can be.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::server::HELD;
@@ -46,7 +48,7 @@ impl Client {
         Client { server, harness }
     }
 
-    fn server_cpu(&mut self) -> u64 {
+    pub fn server_cpu(&mut self) -> u64 {
         let mut answer = [0; TIME];
         self.harness.write_all(&answer).expect("a server");
         self.harness.read_exact(&mut answer).expect("a server");
@@ -75,7 +77,7 @@ impl Client {
     pub fn echo(&mut self, connections: usize, length: Duration) -> Sample {
         let streams = self.connect(connections);
         let cpu_before = self.server_cpu();
-        let exchanged = exchange(&streams, Until::Over(length));
+        let exchanged = exchange(&streams, connections, Until::Over(length), &mut ());
         let cpu = self.server_cpu() - cpu_before;
         Sample { rate: exchanged.rate, cpu: cpu as f64 / exchanged.answered as f64 }
     }
@@ -113,35 +115,56 @@ impl Client {
 }
 
 pub struct Exchanged {
-    rate: f64,
-    answered: usize,
+    pub rate: f64,
+    pub answered: usize,
 }
 
-/// Keeps one request in flight on each of `streams`.
-pub fn exchange(streams: &[TcpStream], until: Until) -> Exchanged {
+/// Somebody who wants to know when each request was sent and answered.
+pub trait Witness {
+    fn sent(&mut self, stream: usize);
+    fn answered(&mut self, stream: usize);
+}
+
+impl Witness for () {
+    fn sent(&mut self, _: usize) {}
+    fn answered(&mut self, _: usize) {}
+}
+
+/// Keeps `flight` requests in flight, never two on one of `streams`, and each at the one whose last is longest
+/// ago.
+pub fn exchange(
+    streams: &[TcpStream],
+    flight: usize,
+    until: Until,
+    witness: &mut impl Witness,
+) -> Exchanged {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
     for (key, stream) in streams.iter().enumerate() {
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, stream, EventData::new_u64(key as u64), flags).expect("a place");
     }
-    let request = |stream: &TcpStream| {
-        let sent = rustix::net::send(stream.as_fd(), &[2; MESSAGE], SendFlags::NOSIGNAL);
+    let request = |key: usize, witness: &mut _| {
+        Witness::sent(witness, key);
+        let stream = streams[key].as_fd();
+        let sent = rustix::net::send(stream, &[2; MESSAGE], SendFlags::NOSIGNAL);
         assert_eq!(sent, Ok(MESSAGE), "so little always fits");
     };
 
     let began = Instant::now();
     let mut missing = vec![MESSAGE; streams.len()];
+    let mut resting: VecDeque<usize> = (0..streams.len()).collect();
     let (mut sent, mut answered, mut in_time) = (0, 0, 0);
     let mut took = None;
-    for stream in streams {
-        request(stream);
+    for key in resting.drain(..flight.min(streams.len())) {
+        request(key, witness);
         sent += 1;
     }
     let mut events = Vec::with_capacity(1024);
     let mut answer = [0; 4 * MESSAGE];
     while answered < sent {
         events.clear();
-        epoll::wait(&epoll, spare_capacity(&mut events), None).expect("events");
+        let waited = retry_on_intr(|| epoll::wait(&epoll, spare_capacity(&mut events), None));
+        waited.expect("events");
         for event in &events {
             let key = event.data.u64() as usize;
             let flags = RecvFlags::DONTWAIT;
@@ -154,12 +177,14 @@ pub fn exchange(streams: &[TcpStream], until: Until) -> Exchanged {
             }
             missing[key] = MESSAGE;
             answered += 1;
+            witness.answered(key);
+            resting.push_back(key);
             let more = match until {
                 Until::Over(_) => took.is_none(),
                 Until::Done(requests) => sent < requests,
             };
-            if more {
-                request(&streams[key]);
+            if let (true, Some(key)) = (more, resting.pop_front()) {
+                request(key, witness);
                 sent += 1;
             }
         }

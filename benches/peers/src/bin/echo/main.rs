@@ -10,23 +10,29 @@
 //! Memory: what a server in a process of its own grows by with each of 10,000 connections that were
 //! served once and are silent. The kibibyte that the server reads into is in it.
 //!
+//! `... echo connections 10000` has 10,000 connections, with 500 requests in flight at a time that go round all of
+//! them, and prints what each took as the client saw it, beside the server's processor time. Each server is a
+//! process of its own, so that both sides have descriptors enough. `... echo connections 10000 20` takes
+//! 20 rounds, and with `tokio` behind that only peers with `tokio` in their name.
+//!
 //! `... echo once <server> <connections> <requests>` does that and measures nothing: for a profiler.
 //! The server is on a thread of its own; the instructions of one request are the difference between
 //! two such counts.
 
 mod client;
+mod crowd;
 mod machine;
+mod process;
 mod runtime;
 mod server;
 mod table;
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, thread};
 
 use client::{Client, Sample, Until, exchange};
+use process::Process;
 use server::Server;
 use table::{Better, Row};
 
@@ -49,25 +55,38 @@ fn main() {
     match arguments[..] {
         [] => compare(ROUNDS),
         ["once", server, connections, requests] => {
-            let requests = requests.parse().expect("a number");
-            let connections = connections.parse().expect("a number");
+            let (connections, requests) = (number(connections), number(requests));
             beside(find(server), |client| {
-                exchange(&client.connect(connections), Until::Done(requests));
+                let streams = client.connect(connections);
+                exchange(&streams, connections, Until::Done(requests), &mut ());
             });
         }
         ["serve", server] => {
             machine::most_descriptors();
+            let [theirs, _] = machine::two_processors();
+            machine::pin(theirs);
             let listener = listen();
             println!("{}", listener.local_addr().expect("a socket").port());
             (find(server).serve)(listener);
         }
-        [rounds] => compare(rounds.parse().expect("a number of rounds")),
-        _ => panic!("usage: echo [rounds] | echo once <server> <connections> <requests>"),
+        ["connections", count] => crowd::compare(number(count), crowd::ROUNDS, ""),
+        ["connections", count, rounds] => crowd::compare(number(count), number(rounds), ""),
+        ["connections", count, rounds, part] => {
+            crowd::compare(number(count), number(rounds), part);
+        }
+        [rounds] => compare(number(rounds)),
+        _ => panic!(
+            "usage: echo [rounds] | echo connections <count> [rounds [part of a name]] | echo once <server> <connections> <requests>"
+        ),
     }
 }
 
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
+}
+
 fn find(name: &str) -> Server {
-    let known = server::all().into_iter().find(|server| server.name == name);
+    let known = server::all_apart().into_iter().find(|server| server.name == name);
     known.unwrap_or_else(|| panic!("no server is called {name:?}"))
 }
 
@@ -137,21 +156,12 @@ fn compare(rounds: usize) {
 
 /// Of a process that serves nothing else: what was freed and kept is not in it.
 fn idle_memory(server: &str, connections: usize) -> f64 {
-    let this = env::current_exe().expect("this program");
-    let mut process = Command::new(this)
-        .args(["serve", server])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this program again");
-    let mut port = String::new();
-    let stdout = process.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut port).expect("a port");
-    let port: u16 = port.trim().parse().expect("a port");
-    let client = Client::new((Ipv4Addr::LOCALHOST, port).into());
+    let process = Process::start(server).unwrap_or_else(|failure| panic!("{server}: {failure}"));
+    let client = Client::new(process.address());
     let before = machine::resident_memory(process.id());
     let streams = client.connect(connections);
     let after = machine::resident_memory(process.id());
     drop((streams, client));
-    process.wait().expect("a server that ends");
+    process.end().expect("a server that ends");
     (after - before) as f64 / connections as f64
 }

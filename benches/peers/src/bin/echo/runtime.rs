@@ -3,6 +3,7 @@
 //! Each is set up as its documentation has a program do it, and is asked for what it has itself:
 //! reads into a borrowed buffer or an owned one, a write of everything, a task for each connection.
 
+use std::os::fd::{FromRawFd as _, IntoRawFd as _};
 use std::rc::Rc;
 
 use crate::BUFFER;
@@ -214,6 +215,41 @@ impl Runtime for Compio {
             buffer = written;
             // A shorter read would leave the length as it was.
             buffer.clear();
+        }
+    }
+}
+
+/// glommio. It has no listener from std's but by its descriptor, and waits for one that blocks.
+pub struct Glommio;
+
+impl Runtime for Glommio {
+    type Listener = glommio::net::TcpListener;
+    type Stream = glommio::net::TcpStream;
+
+    fn block_on(future: impl Future<Output = ()> + 'static) {
+        glommio::LocalExecutor::default().run(future);
+    }
+
+    fn spawn(future: impl Future<Output = ()> + 'static) {
+        glommio::spawn_local(future).detach();
+    }
+
+    fn listener(listener: std::net::TcpListener) -> Self::Listener {
+        listener.set_nonblocking(false).expect(FINE);
+        // SAFETY: the descriptor is the listener's, which gives it away.
+        unsafe { Self::Listener::from_raw_fd(listener.into_raw_fd()) }
+    }
+
+    async fn accept(listener: &Self::Listener) -> Self::Stream {
+        listener.accept().await.expect(FINE)
+    }
+
+    async fn converse(mut stream: Self::Stream, answer: impl Fn(&mut [u8])) {
+        use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut buffer = [0; BUFFER];
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            answer(&mut buffer[..count]);
+            stream.write_all(&buffer[..count]).await.expect(FINE);
         }
     }
 }

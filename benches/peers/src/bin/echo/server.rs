@@ -9,11 +9,11 @@ use std::sync::Mutex;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::runtime::{Compio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio};
+use crate::runtime::{Compio, Glommio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio};
 use crate::{BUFFER, TIME, WAIT};
 
 #[derive(Clone, Copy)]
@@ -35,6 +35,13 @@ pub fn all() -> Vec<Server> {
     }
     servers.push(Server { name: "compio", serve: serve::<Compio> });
     servers.push(Server { name: "bare epoll", serve: bare });
+    servers
+}
+
+/// Also those that a machine may refuse, for who has each in a process of its own.
+pub fn all_apart() -> Vec<Server> {
+    let mut servers = all();
+    servers.insert(servers.len() - 1, Server { name: "glommio", serve: serve::<Glommio> });
     servers
 }
 
@@ -83,7 +90,8 @@ fn bare(listener: TcpListener) {
     let mut buffer = [0; BUFFER];
     loop {
         events.clear();
-        epoll::wait(&epoll, spare_capacity(&mut events), None).expect("events");
+        let waited = retry_on_intr(|| epoll::wait(&epoll, spare_capacity(&mut events), None));
+        waited.expect("events");
         for event in &events {
             let (key, flags) = (event.data.u64() as usize, event.flags);
             if key == listener.as_raw_fd() as usize {
