@@ -31,7 +31,7 @@ mod cases {
     use loopbind::thread::ThreadBuilder;
     use loopbind::{
         EventLoop, LoopError, Runner, TaskError, get_bound_loop, get_event_loop, get_running_loop,
-        main_loop, run, set_event_loop, sleep, spawn, yield_now,
+        main_loop, run, set_event_loop, sleep, spawn, spawn_blocking, yield_now,
     };
 
     use super::support::{self, Trace, panic_of};
@@ -51,6 +51,7 @@ mod cases {
         an_inherited_runner_is_closed_or_dropped_in_the_child,
         forked_from_another_thread_which_is_the_childs_main_one,
         forked_while_other_threads_have_loops,
+        forked_with_a_loop_that_spins_and_the_child_has_its_own,
         forked_after_blocking_work_and_the_child_does_its_own,
         forked_twice_and_each_generation_has_its_own,
         the_child_wakes_and_posts_and_the_parent_sleeps_on,
@@ -488,6 +489,26 @@ mod cases {
         assert_eq!(there.unwrap().join().unwrap(), worker.handle().id());
         worker.stop();
         assert!(worker.join().is_err());
+    }
+
+    /// PRC-01: what the parent's loop found out about its processors stays there.
+    fn forked_with_a_loop_that_spins_and_the_child_has_its_own() {
+        let spinning = || EventLoop::builder().spin(Duration::from_secs(3600)).build().unwrap();
+        let hear = |event_loop: &EventLoop| {
+            event_loop
+                .run_until_complete(async { spawn_blocking(|| "heard").await })
+                .unwrap()
+                .unwrap()
+        };
+        let parents = spinning();
+        assert_eq!(hear(&parents), "heard");
+        let before = parents.metrics();
+        in_fork(|| {
+            assert!(is_forked(parents.run_until_complete(async {})));
+            assert_eq!(parents.metrics().spun, before.spun);
+            assert_eq!(hear(&spinning()), "heard");
+        });
+        assert_eq!(hear(&parents), "heard");
     }
 
     /// The pool's threads stay with the parent, idle or busy; blocking work in the child is done all the

@@ -39,10 +39,17 @@ impl Clock {
     /// Reads the clock, and remembers the reading.
     pub(crate) fn read(&self) -> Tick {
         if self.kind == ClockKind::Real {
-            // Monotonic by contract, also where the platform's clock is not quite.
-            self.last.set(self.last.get().max(self.tick(Instant::now())));
+            self.note(Instant::now());
         }
         self.last.get()
+    }
+
+    /// Remembers a reading of the real clock, which means nothing to a virtual one.
+    pub(crate) fn note(&self, now: Instant) {
+        if self.kind == ClockKind::Real {
+            // Monotonic by contract, also where the platform's clock is not quite.
+            self.last.set(self.last.get().max(self.tick(now)));
+        }
     }
 
     /// The last reading, without a system call.

@@ -4,9 +4,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use loopbind::__private::faults::{Call, FaultPlan};
-use loopbind::{EventLoop, LoopHandle, run, spawn_blocking};
+use loopbind::{EventLoop, LoopHandle, run, sleep, spawn_blocking};
 
-use crate::errno::{EAGAIN, EBADF, EINTR, EIO, ENOMEM};
+use crate::errno::{EAGAIN, EBADF, EINTR, EIO, ENOMEM, EPERM};
 use crate::support::{in_child, in_good_child, said};
 
 /// How often a ring is tried, in both ways.
@@ -168,4 +168,38 @@ fn refused_for_ever_and_the_loop_sleeps_lightly() {
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(err.matches("cannot wake the event loop").count(), 1, "said once\n{err}");
     }
+}
+
+/// A loop that looks for posts is awake: nobody has to ring. With this limit it never sleeps, but where there is one
+/// processor.
+#[test]
+fn posted_while_it_spins_then_nobody_rings() {
+    let event_loop = EventLoop::builder().spin(Duration::from_secs(3600)).build().unwrap();
+    let (idle, begins) = mpsc::channel();
+    event_loop.call_soon(move || idle.send(()).unwrap());
+    let handle = event_loop.handle();
+    let poster = std::thread::spawn(move || {
+        let faults = FaultPlan::new().install();
+        begins.recv().unwrap();
+        handle.stop();
+        faults.count(Call::Ring)
+    });
+    event_loop.run_forever().unwrap();
+    let rings = poster.join().unwrap();
+    if !event_loop.metrics().spun.is_zero() {
+        assert_eq!(rings, 0);
+    }
+}
+
+/// Which processors there are is not told: a count of them will do.
+#[test]
+fn the_processors_are_not_told_then_spun_all_the_same() {
+    let event_loop = EventLoop::builder().spin(Duration::from_secs(3600)).build().unwrap();
+    let faults = FaultPlan::new().always(Call::Affinity, EPERM).install();
+    for _ in 0..3 {
+        event_loop.run_until_complete(sleep(Duration::from_millis(1))).unwrap();
+        assert_eq!(faults.count(Call::Affinity), 1, "asked once");
+    }
+    let has_company = std::thread::available_parallelism().unwrap().get() > 1;
+    assert_eq!(!event_loop.metrics().spun.is_zero(), has_company);
 }

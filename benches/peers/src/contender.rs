@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use workloads::{Loopbind, Need, Runtime, Workload};
+use workloads::{Clock, Loopbind, LoopbindSpinning, Need, Runtime, Workload};
 
 use crate::runtime::{
     AsyncExecutor, Compio, FuturesLocalPool, Glommio, MonoioEpoll, MonoioUring, Smol,
@@ -11,6 +11,8 @@ use crate::runtime::{
 
 pub struct Contender {
     pub name: &'static str,
+    /// What its workloads are measured by, if not anything.
+    pub only: Option<Clock>,
     pub lacks: fn(Need) -> Option<&'static str>,
     pub make: fn() -> Box<dyn Performer>,
 }
@@ -27,13 +29,22 @@ impl<R: Runtime> Performer for R {
 
 impl Contender {
     fn of<R: Runtime>() -> Self {
-        Contender { name: R::NAME, lacks: R::lacks, make: || Box::new(R::new()) }
+        Contender { name: R::NAME, only: None, lacks: R::lacks, make: || Box::new(R::new()) }
+    }
+
+    /// Whether there is anything that it does differently.
+    pub fn is_asked(&self, workload: Workload) -> bool {
+        self.only.is_none_or(|clock| clock == workload.clock())
+    }
+
+    pub fn is_ours(name: &str) -> bool {
+        name.starts_with(<Loopbind>::NAME)
     }
 
     /// Why it cannot do this workload.
     pub fn lacks_for(&self, workload: Workload) -> Option<&'static str> {
         workload.needs().iter().find_map(|need| match need {
-            Need::Lookup => (self.name != Loopbind::NAME).then_some("has no such function"),
+            Need::Lookup => (self.name != <Loopbind>::NAME).then_some("has no such function"),
             need => (self.lacks)(*need),
         })
     }
@@ -43,6 +54,8 @@ impl Contender {
 pub fn contenders() -> Vec<Contender> {
     vec![
         Contender::of::<Loopbind>(),
+        // Where nothing comes from other threads nobody spins.
+        Contender { only: Some(Clock::Wall), ..Contender::of::<LoopbindSpinning>() },
         Contender::of::<TokioLocalRuntime>(),
         Contender::of::<TokioLocalSet>(),
         Contender::of::<AsyncExecutor>(),

@@ -5,6 +5,8 @@
 //! but the clock on the wall where another thread has a part in it. `-- 40` takes 40 rounds; `-- 15 yield` only the
 //! workloads with `yield` in their name.
 //!
+//! What passes between threads, once more on one processor: `taskset -c 0 cargo run --release -- 15 another`.
+//!
 //! `-- count [part of a name]` has callgrind count the instructions of one operation, for all.
 //!
 //! `-- once <runtime> <workload> <n>` does `n` operations and measures nothing: for a profiler.
@@ -53,7 +55,8 @@ fn show(contenders: &[Contender], workloads: &[Workload], mut results: Vec<Vec<V
     println!();
     for contender in contenders {
         for workload in workloads {
-            if let Some(reason) = contender.lacks_for(*workload) {
+            let is_asked = contender.is_asked(*workload);
+            if let (true, Some(reason)) = (is_asked, contender.lacks_for(*workload)) {
                 println!("{}, {}: {reason}", contender.name, workload.name());
             }
         }
@@ -64,6 +67,9 @@ fn compare(rounds: usize, part: &str) {
     let workloads = wanted(&Workload::ALL, part);
     let mut here: Vec<(Contender, Box<dyn Performer>)> = Vec::new();
     for contender in contenders() {
+        if !workloads.iter().any(|&workload| contender.is_asked(workload)) {
+            continue;
+        }
         match catch_unwind(contender.make) {
             Ok(made) => here.push((contender, made)),
             Err(_) => println!("{} cannot be made on this machine\n", contender.name),
@@ -77,7 +83,7 @@ fn compare(rounds: usize, part: &str) {
             for step in 0..here.len() {
                 let which = (round + step) % here.len();
                 let (contender, made) = &mut here[which];
-                if contender.lacks_for(workload).is_some() {
+                if !contender.is_asked(workload) || contender.lacks_for(workload).is_some() {
                     continue;
                 }
                 let n = workload.operations();
@@ -99,7 +105,10 @@ fn compare(rounds: usize, part: &str) {
 fn count(part: &str) {
     let program = env::current_exe().expect("this program");
     let workloads = wanted(&Workload::COUNTED, part);
-    let contenders = contenders();
+    let contenders: Vec<_> = contenders()
+        .into_iter()
+        .filter(|contender| workloads.iter().any(|&workload| contender.is_asked(workload)))
+        .collect();
     let mut results = vec![vec![Vec::new(); contenders.len()]; workloads.len()];
     let mut failures = Vec::new();
     for (row, &workload) in results.iter_mut().zip(&workloads) {

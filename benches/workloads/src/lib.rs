@@ -11,7 +11,9 @@ mod timers;
 mod wakes;
 mod workload;
 
-pub use runtime::{Fixed, Loopbind, Need, Receiver, Runtime, Sender, Sleep, Spawner, Sure};
+pub use runtime::{
+    Fixed, Loopbind, LoopbindSpinning, Need, Receiver, Runtime, Sender, Sleep, Spawner, Sure,
+};
 pub use stopwatch::{Clock, Stopwatch};
 pub use wakes::SelfWake;
 pub use workload::Workload;

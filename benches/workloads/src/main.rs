@@ -19,9 +19,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["once", Loopbind::NAME, workload, n] => {
+        ["once", <Loopbind>::NAME, workload, n] => {
             let workload = Workload::by_name(workload).expect("a workload");
-            workload.perform(&mut Loopbind::new(), n.parse().expect("a number"));
+            workload.perform(&mut <Loopbind>::new(), n.parse().expect("a number"));
             ExitCode::SUCCESS
         }
         _ if !callgrind::is_here() => {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn counts() -> Vec<(Workload, f64)> {
     let program = env::current_exe().expect("this program");
     let count = |workload| {
-        let count = callgrind::per_operation(&program, Loopbind::NAME, workload);
+        let count = callgrind::per_operation(&program, <Loopbind>::NAME, workload);
         (workload, count.expect("valgrind counts"))
     };
     Workload::COUNTED.into_iter().map(count).collect()

@@ -122,17 +122,21 @@ impl<T: 'static> Receiver<T> for futures::channel::mpsc::UnboundedReceiver<T> {
     }
 }
 
-pub struct Loopbind(loopbind::EventLoop);
+/// With so many microseconds of spinning before each sleep.
+pub struct Loopbind<const SPIN: u64 = 0>(loopbind::EventLoop);
+
+pub type LoopbindSpinning = Loopbind<50>;
 
 #[derive(Clone)]
 pub struct OnLoopbind;
 
-impl Runtime for Loopbind {
-    const NAME: &'static str = "loopbind";
+impl<const SPIN: u64> Runtime for Loopbind<SPIN> {
+    const NAME: &'static str = if SPIN == 0 { "loopbind" } else { "loopbind, spinning" };
     type Spawner = OnLoopbind;
 
     fn new() -> Self {
-        Loopbind(loopbind::EventLoop::new().expect("a loop"))
+        let builder = loopbind::EventLoop::builder().spin(Duration::from_micros(SPIN));
+        Loopbind(builder.build().expect("a loop"))
     }
 
     fn spawner(&self) -> OnLoopbind {

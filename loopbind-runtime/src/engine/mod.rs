@@ -8,6 +8,7 @@ mod main_future;
 mod report;
 mod running;
 mod settings;
+mod spin;
 mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -25,6 +26,7 @@ pub(crate) use report::{Handler, Leftover};
 pub(crate) use running::{Exit, check_none_runs};
 pub(crate) use settings::Settings;
 pub use settings::UnhandledPanic;
+use spin::Spin;
 pub(crate) use turn::Patience;
 
 use crate::attention::Matter;
@@ -50,6 +52,8 @@ pub(crate) struct Engine {
     event_interval: isize,
     /// Entries that may run before the next look.
     until_look: Cell<isize>,
+    /// How it looks for work before it sleeps, if it does.
+    spin: Option<Spin>,
     /// Who finds another order for what is ready, if somebody does.
     exploration: Option<Exploration>,
     unhandled: UnhandledPanic,
@@ -114,8 +118,11 @@ pub struct Metrics {
     pub tasks_spawned: u64,
     /// Time spent in polls and callbacks. Zero unless debug: no clock is read otherwise.
     pub busy: Duration,
-    /// Time spent waiting for something to do.
+    /// Time spent asleep, waiting for something to do.
     pub parked: Duration,
+    /// Time spent awake, looking for something to do, before going to sleep: see
+    /// [`Builder::spin`](crate::Builder::spin).
+    pub spun: Duration,
     /// The longest poll or callback. Zero unless debug.
     pub slowest_poll: Duration,
 }
@@ -135,6 +142,8 @@ impl Engine {
                 0
             }
         };
+        // Time that stands still while somebody looks would look for ever.
+        let spin = Spin::new(settings.spin).filter(|_| kind == ClockKind::Real);
         let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
@@ -146,6 +155,7 @@ impl Engine {
             kept_bell: RefCell::new(None),
             event_interval,
             until_look: Cell::new(0),
+            spin,
             exploration: settings.shuffle.map(Exploration::new),
             unhandled: settings.unhandled,
             thrown: RefCell::new(Vec::new()),
@@ -261,6 +271,7 @@ impl Engine {
             tasks_spawned: counts.spawned.get(),
             busy: counts.busy.get(),
             parked: self.meters.parked.get(),
+            spun: self.spin.as_ref().map(Spin::spun).unwrap_or_default(),
             slowest_poll: counts.slowest.get(),
         }
     }

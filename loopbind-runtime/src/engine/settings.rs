@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) virtual_time: bool,
     pub(crate) shuffle: Option<u64>,
     pub(crate) event_interval: usize,
+    /// How long a loop looks for work before it sleeps; zero: not at all.
+    pub(crate) spin: Duration,
     pub(crate) unhandled: UnhandledPanic,
     /// How long the end of a run waits for cleanup and for blocking work.
     pub(crate) shutdown_limit: Duration,
@@ -48,6 +50,7 @@ impl Default for Settings {
             virtual_time: false,
             shuffle: None,
             event_interval: 64,
+            spin: Duration::ZERO,
             unhandled: UnhandledPanic::Report,
             // asyncio's five minutes.
             shutdown_limit: Duration::from_secs(300),

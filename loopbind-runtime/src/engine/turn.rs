@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::exploration::{Exploration, Pace};
+use super::spin::{Found, Spin};
 use crate::attention::Matter;
 use crate::clock::NEVER;
 use crate::current;
@@ -90,17 +91,20 @@ impl Engine {
         }
         self.home.take_in();
         self.reactor.deliver();
-        if !self.alarms.is_empty() {
+        // A sleep was timed, and has read the clock at its end.
+        if !slept && !self.alarms.is_empty() {
             self.alarms.clock.read();
         }
         Ok(())
     }
 
-    /// With nothing to run, waits for something, and looks while it does. False: it did not.
+    /// With nothing to run, waits for something, and looks while it does, also at the clock. False: it
+    /// did not.
     fn sleep(&self, patience: Patience) -> io::Result<bool> {
         let clock = &self.alarms.clock;
         let next = self.alarms.next().filter(|&at| at != NEVER);
         let elsewhere = matches!(patience, Patience::Elsewhere);
+        let may_spin = matches!(patience, Patience::UpTo(_) | Patience::Forever);
         let (patience, jumps) = match patience {
             Patience::Not => return Ok(false),
             Patience::Elsewhere if !clock.is_virtual() => return Ok(false),
@@ -108,7 +112,7 @@ impl Engine {
             Patience::Closing(limit) => (Some(limit), !self.reactor.is_awaited()),
             Patience::Elsewhere | Patience::Forever => (None, true),
         };
-        let limit = if clock.is_virtual() {
+        let (began, limit) = if clock.is_virtual() {
             // What blocking jobs and children deliver counts as work to come: time stands still for
             // them. Asked in this order, because a job delivers before it says that it is over.
             let quiet = self.home.local().children.get() == 0
@@ -132,46 +136,84 @@ impl Engine {
             if quiet && patience.is_none() && self.is_abandoned() {
                 return self.wait_once_more();
             }
-            patience
+            (Instant::now(), patience)
         } else {
-            let now = next.map(|_| clock.read());
-            let left = next.zip(now).map(|(at, now)| at.saturating_sub(now));
+            let began = Instant::now();
+            clock.note(began);
+            let left = next.map(|at| at.saturating_sub(clock.last()));
             match left {
                 Some(..=0) => return Ok(false),
                 left => match (left.map(|ticks| Duration::from_nanos(ticks as u64)), patience) {
-                    (Some(left), Some(limit)) => Some(left.min(limit)),
-                    (left, limit) => left.or(limit),
+                    (Some(left), Some(limit)) => (began, Some(left.min(limit))),
+                    (left, limit) => (began, left.or(limit)),
                 },
             }
         };
-        self.park(limit)
+        match &self.spin {
+            Some(spin) if may_spin => self.spin(spin, began, limit),
+            _ => self.park(began, limit),
+        }
+    }
+
+    /// Looks for work for a moment, and sleeps if there is none. Awake until then: a post that comes
+    /// meanwhile has nobody to ring for.
+    fn spin(&self, spin: &Spin, began: Instant, limit: Option<Duration>) -> io::Result<bool> {
+        if self.home.local().hosted.get() || !spin.is_due(began) {
+            return self.park(began, limit);
+        }
+        let has_sources = self.reactor.has_sources();
+        let look = || {
+            if has_sources {
+                self.reactor.look(Some(Duration::ZERO))?;
+            }
+            Ok::<_, io::Error>(self.reactor.has_seen())
+        };
+        let most = self.cut_short(began, limit);
+        let (found, ended) = spin.watch(began, most, || self.home.has_mail(), look)?;
+        match found {
+            Found::Nothing => {
+                let spun = ended.saturating_duration_since(began);
+                self.park(ended, limit.map(|limit| limit.saturating_sub(spun)))
+            }
+            Found::Post => Ok(false),
+            Found::Readiness => {
+                self.alarms.clock.note(ended);
+                Ok(true)
+            }
+        }
+    }
+
+    /// No longer than the run may go on.
+    fn cut_short(&self, began: Instant, limit: Option<Duration>) -> Option<Duration> {
+        let left = self.watchdog.get().map(|at| at.saturating_duration_since(began));
+        limit.into_iter().chain(left).min()
     }
 
     /// Nothing is known that could end a sleep. Waits for as long as something unknown may take, and
     /// where nothing came the run is over: see `dead_end`.
     fn wait_once_more(&self) -> io::Result<bool> {
         let (began, grace) = (Instant::now(), self.grace());
-        let looked = self.park(Some(grace))?;
+        let looked = self.park(began, Some(grace))?;
         if looked && began.elapsed() >= grace {
             self.home.local().attention.call_for(Matter::DeadEnd);
         }
         Ok(looked)
     }
 
-    /// Sleeps until somebody posts, something is seen, or `limit` is over.
-    fn park(&self, limit: Option<Duration>) -> io::Result<bool> {
+    /// Sleeps, from `began` on, until somebody posts, something is seen, or `limit` is over.
+    fn park(&self, began: Instant, limit: Option<Duration>) -> io::Result<bool> {
         // Awake still: a post that comes meanwhile has nobody to ring for.
         self.home.trim();
         if !self.home.park() {
             return Ok(false);
         }
-        let began = Instant::now();
-        let watchdog = self.watchdog.get().map(|at| at.saturating_duration_since(began));
         let deaf = self.home.is_deaf().then_some(DEAF_SLEEP);
-        let limit = limit.into_iter().chain(watchdog).chain(deaf).min();
+        let limit = self.cut_short(began, limit).into_iter().chain(deaf).min();
         let looked = self.reactor.look(limit);
         self.home.unpark();
-        self.meters.parked.set(self.meters.parked.get() + began.elapsed());
+        let ended = Instant::now();
+        self.alarms.clock.note(ended);
+        self.meters.parked.set(self.meters.parked.get() + ended.saturating_duration_since(began));
         looked.map(|()| true)
     }
 

@@ -168,6 +168,40 @@ impl Builder {
         self
     }
 
+    /// How long the loop looks for work, awake, before it goes to sleep, at most; zero, which is the default: it sleeps at
+    /// once.
+    ///
+    /// To wake a thread takes a system call, and longer still where the processor has gone to sleep as well: some
+    /// microseconds, and tens of them on a virtual machine. Two loops that answer each other, on a processor each, are
+    /// quicker by that much if they spin; so are sockets whose answer is on its way. Meanwhile the processor is busy, as
+    /// [`Metrics::spun`](crate::Metrics::spun) tells.
+    ///
+    /// It is spun only as long as it pays: if nothing came, the loop sleeps without spinning for a while, longer each time,
+    /// until what is lost so is a thousandth of the time. What comes during a spin was worth it, unless it came while the
+    /// system let another thread have this processor. A loop never spins past the next timer's deadline; with a virtual clock;
+    /// between the turns of a host that it lent its descriptor to; at the end of its life; and where this thread and the
+    /// process's main one have one processor between them.
+    ///
+    /// A good limit is what a sleep costs: about 50 us.
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, run, spawn_blocking};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().spin(Duration::from_micros(50)).build()?;
+    /// let answer = event_loop.run_until_complete(async {
+    ///     spawn_blocking(|| 6 * 7).await // often there before the loop would have slept
+    /// })?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// println!("looked for work for {:?}", event_loop.metrics().spun);
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias("spin_before_park", "busy_poll"))]
+    pub fn spin(mut self, limit: Duration) -> Self {
+        self.settings.spin = limit;
+        self
+    }
+
     /// Where a panic goes that nobody awaits; [`UnhandledPanic::Report`] unless set.
     ///
     /// ```

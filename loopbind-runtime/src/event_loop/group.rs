@@ -25,7 +25,8 @@ pub struct LoopGroup<T = ()> {
 }
 
 /// Starts a thread for each core that this one may run on, pinned to it, with a loop of its own, and
-/// calls `main` there with the thread's place in the group, from zero.
+/// calls `main` there with the thread's place in the group, from zero. With threads and loops of one's own description:
+/// [`ThreadBuilder::per_core`].
 ///
 /// # Errors
 /// [`LoopError::Io`] where a thread, a loop or a core cannot be had: those that were started are stopped
@@ -46,25 +47,55 @@ where
     Fut: Future + 'static,
     Fut::Output: Send + 'static,
 {
-    let main = Arc::new(main);
-    let mut group = LoopGroup { threads: Vec::new(), handles: Vec::new() };
-    for (index, core) in sys::cores()?.into_iter().enumerate() {
-        let main = Arc::clone(&main);
-        let builder = ThreadBuilder::new().name(format!("core-{core}"));
-        let builder = if sys::CAN_PIN { builder.core(core) } else { builder };
-        match builder.spawn(move || main(index)) {
-            Ok(thread) => {
-                group.handles.push(thread.handle().clone());
-                group.threads.push(thread);
-            }
-            Err(error) => {
-                group.stop();
-                group.join().into_iter().for_each(discard);
-                return Err(error);
+    ThreadBuilder::new().per_core(main)
+}
+
+impl ThreadBuilder {
+    /// Starts such a thread for each core that the calling one may run on, pinned to it, and calls `main` there with
+    /// the thread's place in the group, from zero. Their names are this builder's, or `core`, with the number of the core
+    /// behind; what [`core`](ThreadBuilder::core) said is not asked for.
+    ///
+    /// # Errors
+    /// As [`per_core`].
+    ///
+    /// ```
+    /// use loopbind::{EventLoop, thread::ThreadBuilder};
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = EventLoop::builder().spin(Duration::from_micros(50));
+    /// let shards = ThreadBuilder::new().name("shard").event_loop(event_loop);
+    /// let group = shards.per_core(|_| async { std::thread::current().name().map(String::from) })?;
+    /// for name in group.join() {
+    ///     assert!(name.unwrap().unwrap().starts_with("shard-"));
+    /// }
+    /// # Ok::<(), loopbind::LoopError>(())
+    /// ```
+    #[doc(alias = "thread_per_core")]
+    pub fn per_core<F, Fut>(self, main: F) -> Result<LoopGroup<Fut::Output>, LoopError>
+    where
+        F: Fn(usize) -> Fut + Send + Sync + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Send + 'static,
+    {
+        let main = Arc::new(main);
+        let mut group = LoopGroup { threads: Vec::new(), handles: Vec::new() };
+        for (index, core) in sys::cores()?.into_iter().enumerate() {
+            let main = Arc::clone(&main);
+            let builder = self.clone().on_core(core);
+            match builder.spawn(move || main(index)) {
+                Ok(thread) => {
+                    group.handles.push(thread.handle().clone());
+                    group.threads.push(thread);
+                }
+                Err(error) => {
+                    group.stop();
+                    group.join().into_iter().for_each(discard);
+                    return Err(error);
+                }
             }
         }
+        Ok(group)
     }
-    Ok(group)
 }
 
 impl<T> LoopGroup<T> {

@@ -344,6 +344,14 @@ impl ThreadBuilder {
         })
     }
 
+    /// One of several, on this core where that can be.
+    pub(super) fn on_core(mut self, core: usize) -> Self {
+        let name = self.name.as_deref().unwrap_or("core");
+        self.name = Some(format!("{name}-{core}"));
+        self.core = sys::CAN_PIN.then_some(core);
+        self
+    }
+
     fn start<T: Send + 'static>(
         self,
         body: impl FnOnce(Runner, Started) -> Result<T, Ended> + Send + 'static,

@@ -30,7 +30,7 @@ pub(crate) use descriptor::{
 pub(crate) use driver::{Bell, Driver, Lent};
 pub(crate) use process::{
     CAN_PIN, cores, current_thread, forks, is_main_thread, lock_after_fork, pin_to_core,
-    start_thread, watch_forks,
+    runs_beside_others, start_thread, watch_forks,
 };
 pub(crate) use quiet_write::{write_quietly, write_vectored_quietly};
 pub use signal_kind::{SignalError, SignalKind};

@@ -136,6 +136,25 @@ pub(crate) fn pin_to_core(index: usize) -> io::Result<()> {
 /// Whether `pin_to_core` can do anything here.
 pub(crate) const CAN_PIN: bool = cfg!(target_os = "linux");
 
+/// Whether another thread can run while the calling one does. Not where both have one processor only; where this thread is
+/// kept to one, the process's main thread tells of the others'.
+pub(crate) fn runs_beside_others() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::thread::sched_getaffinity;
+        let allowed = fault::check(Call::Affinity).and_then(|()| {
+            let main = sched_getaffinity(Some(rustix::process::getpid()))?;
+            Ok([sched_getaffinity(None)?, main])
+        });
+        if let Ok(allowed) = allowed {
+            let mut all = 0..rustix::thread::CpuSet::MAX_CPU;
+            let is_allowed = |core: usize| allowed.iter().any(|cores| cores.is_set(core));
+            return all.by_ref().any(is_allowed) && all.any(is_allowed);
+        }
+    }
+    std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+}
+
 /// The processors that the calling thread may run on.
 pub(crate) fn cores() -> io::Result<Vec<usize>> {
     #[cfg(target_os = "linux")]

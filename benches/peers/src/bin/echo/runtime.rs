@@ -5,6 +5,7 @@
 
 use std::os::fd::{FromRawFd as _, IntoRawFd as _};
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::BUFFER;
 
@@ -28,14 +29,16 @@ pub trait Runtime: 'static {
 
 const FINE: &str = "nothing fails on the loopback";
 
-pub struct Loopbind;
+/// With so many microseconds of spinning before each sleep.
+pub struct Loopbind<const SPIN: u64>;
 
-impl Runtime for Loopbind {
+impl<const SPIN: u64> Runtime for Loopbind<SPIN> {
     type Listener = loopbind::net::TcpListener;
     type Stream = loopbind::net::TcpStream;
 
     fn block_on(future: impl Future<Output = ()> + 'static) {
-        loopbind::EventLoop::new().expect("a loop").run_until_complete(future).expect(FINE);
+        let builder = loopbind::EventLoop::builder().spin(Duration::from_micros(SPIN));
+        builder.build().expect("a loop").run_until_complete(future).expect(FINE);
     }
 
     fn spawn(future: impl Future<Output = ()> + 'static) {

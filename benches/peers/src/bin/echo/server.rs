@@ -22,10 +22,11 @@ pub struct Server {
     pub serve: fn(TcpListener),
 }
 
-/// The first is ours, the last the bare loop.
+/// The first two are ours, the last the bare loop.
 pub fn all() -> Vec<Server> {
     let mut servers = vec![
-        Server { name: "loopbind", serve: serve::<Loopbind> },
+        Server { name: "loopbind", serve: serve::<Loopbind<0>> },
+        Server { name: "loopbind, spinning", serve: serve::<Loopbind<50>> },
         Server { name: "tokio", serve: serve::<Tokio> },
         Server { name: "smol", serve: serve::<Smol> },
         Server { name: "monoio epoll", serve: serve::<MonoioEpoll> },

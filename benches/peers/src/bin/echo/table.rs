@@ -14,7 +14,7 @@ pub struct Row {
     pub figures: Vec<Vec<f64>>,
 }
 
-/// The first server is ours, the last the bare loop, which is nobody's peer.
+/// The first two servers are ours, the ratios the first's; the last is the bare loop, which is nobody's peer.
 pub fn print(servers: &[&str], rows: &mut [Row]) {
     println!("| | {} | ratio to best peer | ratio to bare |", servers.join(" | "));
     println!("|---|{}", "---:|".repeat(servers.len() + 2));
@@ -22,7 +22,7 @@ pub fn print(servers: &[&str], rows: &mut [Row]) {
         let cells: Vec<_> = figures.iter_mut().map(|all| cell(*better, all)).collect();
         // Sorted by now.
         let best: Vec<_> = figures.iter().map(|all| all.first().copied()).collect();
-        let [ours, peers @ .., bare] = &best[..] else { panic!("ours, peers, the bare loop") };
+        let [ours, _, peers @ .., bare] = &best[..] else { panic!("ours, peers, the bare loop") };
         let peer = peers.iter().flatten().copied().min_by(|a, b| better.order(a, b));
         let (peer, bare) = (ratio(*ours, peer), ratio(*ours, *bare));
         println!("| {name} | {} | {peer} | {bare} |", cells.join(" | "));
