@@ -61,6 +61,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `name = "ui"` | the name of the loop, for messages: anything `Into<String>` |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
+/// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
 /// | `ctrl_c = "cancel"` | the first Ctrl-C cancels the body of an `async fn`, the second ends the process: see below |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | see below |
@@ -181,6 +182,7 @@ pub fn loop_main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `stack_size = 1 << 20` | with `spawn`: the bytes of the thread's stack, a `usize` |
 /// | `core = 0` | with `spawn`: the index of the processor core the thread stays on, a `usize` |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
+/// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | permits a call that looks like a run inside the run |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported |
@@ -239,6 +241,7 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `timeout = "5s"` | the longest it may take, in real time, also under `virtual_time`: a whole number with `ns`, `us`, `ms`, `s`, `m` or `h`, or an expression of type `Duration` |
 /// | `name = "…"` | the name of the loop |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
+/// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | permits a call that looks like a run inside the run |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported |

@@ -24,6 +24,7 @@ pub(crate) enum Known {
     StackSize,
     Core,
     Debug,
+    Spin,
     CtrlC,
     AllowNestedRun,
     Crate,
@@ -31,7 +32,7 @@ pub(crate) enum Known {
 }
 
 impl Known {
-    const ALL: [Known; 13] = [
+    const ALL: [Known; 14] = [
         Known::Spawn,
         Known::VirtualTime,
         Known::Seed,
@@ -41,6 +42,7 @@ impl Known {
         Known::StackSize,
         Known::Core,
         Known::Debug,
+        Known::Spin,
         Known::CtrlC,
         Known::AllowNestedRun,
         Known::Crate,
@@ -59,6 +61,7 @@ impl Known {
             Known::StackSize => "stack_size",
             Known::Core => "core",
             Known::Debug => "debug",
+            Known::Spin => "spin",
             Known::CtrlC => "ctrl_c",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate",
@@ -78,6 +81,7 @@ impl Known {
             Known::StackSize => "stack_size = 1 << 20",
             Known::Core => "core = 0",
             Known::Debug => "debug",
+            Known::Spin => "spin = \"50us\"",
             Known::CtrlC => "ctrl_c = \"cancel\"",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate = path::to::loopbind",
@@ -101,9 +105,12 @@ impl Known {
     /// The one attribute that has it, or none where all of them do.
     fn owner(self) -> Option<Attribute> {
         match self {
-            Known::Name | Known::Debug | Known::AllowNestedRun | Known::Crate | Known::Builder => {
-                None
-            }
+            Known::Name
+            | Known::Debug
+            | Known::Spin
+            | Known::AllowNestedRun
+            | Known::Crate
+            | Known::Builder => None,
             Known::CtrlC => Some(Attribute::Main),
             Known::Spawn | Known::StackSize | Known::Core => Some(Attribute::Thread),
             Known::VirtualTime | Known::Seed | Known::Seeds | Known::Timeout => {

@@ -44,7 +44,7 @@ fn main_binds_a_plain_function() {
     snapshot(
         "main_plain",
         Attribute::Main,
-        "name = \"ui\", debug, builder = builder()",
+        "name = \"ui\", debug, spin = \"50us\", builder = builder()",
         "pub fn start(number: u32) -> Result<(), Error> {\n    Ok(())\n}",
     );
 }

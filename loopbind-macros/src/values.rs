@@ -24,7 +24,8 @@ pub(crate) fn check(known: Known, value: Expr, errors: &mut Errors) -> Option<Va
         Known::Seed => whole_number(&value, "u64", u64::MAX)
             .map(|reason| format!("`seed` takes a number, {reason}")),
         Known::Seeds => return seeds(value, errors),
-        Known::Timeout => return timeout(value, errors),
+        Known::Timeout => return time(value, TIMEOUT, Least::Some, errors),
+        Known::Spin => return time(value, SPIN, Least::None, errors),
         Known::CtrlC => return ctrl_c(value, errors),
         Known::Builder => kind_of(&value).map(|_| {
             "`builder` takes a `loopbind::Builder`: write `builder = EventLoop::builder()`"
@@ -144,19 +145,32 @@ fn seeds(value: Expr, errors: &mut Errors) -> Option<Value> {
     Some(tokens(value))
 }
 
-fn timeout(value: Expr, errors: &mut Errors) -> Option<Value> {
-    const USAGE: &str = "`timeout` takes a string such as \"250ms\", \"5s\" or \"2m\", or an expression of type `Duration`";
+const TIMEOUT: &str = "`timeout` takes a string such as \"250ms\", \"5s\" or \"2m\", or an expression of type `Duration`";
+const SPIN: &str = "`spin` takes a string such as \"50us\", or an expression of type `Duration`";
+
+/// What a time has to be.
+#[derive(PartialEq, Eq)]
+enum Least {
+    None,
+    Some,
+}
+
+fn time(value: Expr, usage: &str, least: Least, errors: &mut Errors) -> Option<Value> {
     match kind_of(&value) {
         None => Some(tokens(value)),
         Some(Kind::Text(text)) => match duration(&text.value()) {
+            Ok(limit) if least == Least::Some && limit.is_zero() => {
+                errors.over(value, format!("no test ends in no time: {usage}"));
+                None
+            }
             Ok(limit) => Some(Value::Time(limit)),
             Err(reason) => {
-                errors.over(value, format!("{reason}: {USAGE}"));
+                errors.over(value, format!("{reason}: {usage}"));
                 None
             }
         },
         Some(_) => {
-            errors.over(value, USAGE);
+            errors.over(value, usage);
             None
         }
     }
@@ -185,20 +199,16 @@ fn duration(text: &str) -> Result<Duration, String> {
     let number: u64 = digits.parse().map_err(|_| too_long())?;
     let seconds =
         |seconds: u64| number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(too_long);
-    let limit = match unit {
-        "ns" => Duration::from_nanos(number),
-        "us" | "µs" => Duration::from_micros(number),
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" | "min" => seconds(60)?,
-        "h" => seconds(3600)?,
-        "" => return Err(format!("\"{text}\" has no unit")),
-        _ => return Err(format!("`{unit}` is no unit of time")),
-    };
-    if limit.is_zero() {
-        return Err("no test ends in no time".to_owned());
+    match unit {
+        "ns" => Ok(Duration::from_nanos(number)),
+        "us" | "µs" => Ok(Duration::from_micros(number)),
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" | "min" => seconds(60),
+        "h" => seconds(3600),
+        "" => Err(format!("\"{text}\" has no unit")),
+        _ => Err(format!("`{unit}` is no unit of time")),
     }
-    Ok(limit)
 }
 
 #[cfg(test)]
@@ -214,6 +224,7 @@ mod tests {
         assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(duration("0us"), Ok(Duration::ZERO));
     }
 
     #[test]
@@ -224,7 +235,6 @@ mod tests {
         assert_eq!(told("5"), "\"5\" has no unit");
         assert_eq!(told("5 s"), "` s` is no unit of time");
         assert_eq!(told("1.5s"), "`.5s` is no unit of time");
-        assert_eq!(told("0ms"), "no test ends in no time");
         assert_eq!(told("99999999999999999999s"), "\"99999999999999999999s\" is too long a time");
         assert_eq!(told("18446744073709551615h"), "\"18446744073709551615h\" is too long a time");
     }

@@ -186,7 +186,7 @@ fn posted_while_it_spins_then_nobody_rings() {
     });
     event_loop.run_forever().unwrap();
     let rings = poster.join().unwrap();
-    if !event_loop.metrics().spun.is_zero() {
+    if std::thread::available_parallelism().unwrap().get() > 1 {
         assert_eq!(rings, 0);
     }
 }
@@ -196,10 +196,12 @@ fn posted_while_it_spins_then_nobody_rings() {
 fn the_processors_are_not_told_then_spun_all_the_same() {
     let event_loop = EventLoop::builder().spin(Duration::from_secs(3600)).build().unwrap();
     let faults = FaultPlan::new().always(Call::Affinity, EPERM).install();
-    for _ in 0..3 {
+    let spun = || {
         event_loop.run_until_complete(sleep(Duration::from_millis(1))).unwrap();
-        assert_eq!(faults.count(Call::Affinity), 1, "asked once");
-    }
-    let has_company = std::thread::available_parallelism().unwrap().get() > 1;
-    assert_eq!(!event_loop.metrics().spun.is_zero(), has_company);
+        !event_loop.metrics().spun.is_zero()
+    };
+    // A wait is none where the machine was busy until its end, so there are some.
+    let has_spun = (0..200).any(|_| spun());
+    assert_eq!(has_spun, std::thread::available_parallelism().unwrap().get() > 1);
+    assert_eq!(faults.count(Call::Affinity), 1, "asked once");
 }

@@ -1,5 +1,5 @@
 //! ```text
-//! #[loop_main(name = "ui", debug, builder = builder())]
+//! #[loop_main(name = "ui", debug, spin = "50us", builder = builder())]
 //! pub fn start(number: u32) -> Result<(), Error> {
 //!     Ok(())
 //! }
@@ -12,7 +12,11 @@ pub fn start(number: u32) -> Result<(), Error> {
     }
     use ::loopbind::__private as __loopbind;
     __loopbind::bind_main(
-        __loopbind::Setup::new("start").name("ui").debug(true).builder(builder()),
+        __loopbind::Setup::new("start")
+            .name("ui")
+            .debug(true)
+            .spin(__loopbind::core::time::Duration::new(0u64, 50000u32))
+            .builder(builder()),
         move || { __loopbind_body(number) },
     )
 }

@@ -28,6 +28,7 @@ pub struct Setup {
     pub(super) function: &'static str,
     pub(super) name: Option<String>,
     pub(super) debug: Option<bool>,
+    spin: Option<Duration>,
     builder: Builder,
     ctrl_c_cancels: bool,
     stack_size: Option<usize>,
@@ -43,6 +44,7 @@ impl Setup {
             function,
             name: None,
             debug: None,
+            spin: None,
             builder: Builder::default(),
             ctrl_c_cancels: false,
             stack_size: None,
@@ -60,6 +62,11 @@ impl Setup {
 
     pub fn debug(mut self, enabled: bool) -> Self {
         self.debug = Some(enabled);
+        self
+    }
+
+    pub fn spin(mut self, limit: Duration) -> Self {
+        self.spin = Some(limit);
         self
     }
 
@@ -116,6 +123,9 @@ impl Setup {
         }
         if let Some(enabled) = self.debug {
             builder = builder.debug(enabled);
+        }
+        if let Some(limit) = self.spin {
+            builder = builder.spin(limit);
         }
         if self.virtual_time {
             builder = builder.virtual_time(true);

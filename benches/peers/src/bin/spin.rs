@@ -8,7 +8,7 @@
 //! - one core: both on one, and they know it;
 //! - one core, unknown: both on one, in a process that has more, so that only what came of its spins can tell a loop.
 //!
-//! `-- 40` takes 40 rounds. They are short, so that some of them are undisturbed.
+//! `-- 40` takes 40 rounds. A round is a fifth of a second, with what a loop needs to learn in it.
 
 use std::env;
 use std::thread;
@@ -28,14 +28,16 @@ const LIMITS: [Duration; 4] = [
     Duration::from_millis(10),
 ];
 
-/// Where the two loops are, and how long a round goes on.
+/// Long enough to be seen in the time of all processors, which the system counts by its ticks.
+const LENGTH: Duration = Duration::from_millis(200);
+
+/// Where the two loops are.
 #[derive(Clone, Copy)]
 struct Place {
     name: &'static str,
     processors: [usize; 2],
     /// Whether the process has no other.
     alone: bool,
-    trips: usize,
 }
 
 fn main() {
@@ -47,9 +49,9 @@ fn main() {
     let mut places = Vec::new();
     if let Some(other) = other {
         let both = [one, other];
-        places.push(Place { name: "two cores", processors: both, alone: false, trips: 2_000 });
+        places.push(Place { name: "two cores", processors: both, alone: false });
     }
-    let shared = Place { name: "one core", processors: [one; 2], alone: true, trips: 20_000 };
+    let shared = Place { name: "one core", processors: [one; 2], alone: true };
     places.push(shared);
     if other.is_some() {
         places.push(Place { name: "one core, unknown", alone: false, ..shared });
@@ -107,19 +109,26 @@ fn round_trip(place: Place, limit: Duration) -> [f64; 2] {
         });
         let player = scope.spawn(move || {
             let play = async move {
-                let mut began = (Instant::now(), processor_time());
-                for i in 0..=place.trips {
-                    there.unbounded_send(i).expect("somebody listens");
-                    assert_eq!(here.next().await, Some(i));
-                    if i == 0 {
-                        began = (Instant::now(), processor_time());
+                let mut trip = async |ball| {
+                    there.unbounded_send(ball).expect("somebody listens");
+                    assert_eq!(here.next().await, Some(ball));
+                };
+                // The other one is there.
+                trip(0).await;
+                let (began, before) = (Instant::now(), processor_time());
+                let mut trips = 0_u32;
+                while began.elapsed() < LENGTH {
+                    // The clock is read now and then only.
+                    for _ in 0..16 {
+                        trips += 1;
+                        trip(trips).await;
                     }
                 }
-                [began.0.elapsed(), processor_time() - began.1]
+                [began.elapsed(), processor_time() - before].map(|took| took / trips)
             };
             on(ours).run_until_complete(play).expect("nothing stops it")
         });
         let took = player.join().expect("it ends well");
-        took.map(|took| took.as_nanos() as f64 / place.trips as f64)
+        took.map(|took| took.as_nanos() as f64)
     })
 }

@@ -1,0 +1,6 @@
+//! A number alone has no unit.
+
+use loopbind::loop_main;
+
+#[loop_main(spin = 50)]
+async fn main() {}

@@ -1,0 +1,6 @@
+//! For how long?
+
+use loopbind::loop_main;
+
+#[loop_main(spin)]
+async fn main() {}
