@@ -215,11 +215,16 @@ impl<E: 'static> Failed<E> {
             Failure::Panic(payload) => {
                 ExceptionContext::panicked("Task exception was never retrieved", payload)
             }
-            // The user's: what it says of itself, and its destructor.
-            Failure::Error(error) => match caught(|| context_of(error)) {
-                Ok(context) => context,
-                Err(payload) => ExceptionContext::panicked(UNTOLD, payload),
-            },
+            // The user's: what it says of itself, and its destructor. One after the other, since what is
+            // returned while something else panics as it is dropped is leaked.
+            Failure::Error(error) => {
+                let mut error = Some(error);
+                let told = caught(|| context_of(&mut error));
+                match caught(|| drop(error)).and(told) {
+                    Ok(context) => context,
+                    Err(payload) => ExceptionContext::panicked(UNTOLD, payload),
+                }
+            }
         };
         match self.child {
             Some(child) => child.report(context),
@@ -231,9 +236,8 @@ impl<E: 'static> Failed<E> {
 const UNTOLD: &str = "TaskGroup task error was not propagated because the group was dropped";
 
 /// Nothing is known of an error's type here; of the usual ones, what they say is told.
-fn context_of<E: 'static>(error: E) -> ExceptionContext {
-    let mut error = Some(error);
-    let error: &mut dyn Any = &mut error;
+fn context_of<E: 'static>(error: &mut Option<E>) -> ExceptionContext {
+    let error: &mut dyn Any = error;
     if let Some(error) = error.downcast_mut::<Option<io::Error>>().and_then(Option::take) {
         return ExceptionContext::failed(UNTOLD, error);
     }
