@@ -7,28 +7,39 @@
 //! next. What does not come is found at the end of the turn. An allocator that knows what it gave away
 //! counts what is left of a program, and finds blocks that come back otherwise than they went.
 //!
-//! The programs are drawn from seeds; one that fails says its own. `LOOPBIND_PROGRAMS=0..100000` plays more.
+//! The programs are drawn from seeds; `LOOPBIND_PROGRAMS=0..100000` plays more. One that fails says its own, is
+//! made short, and says what it does, a line each. `LOOPBIND_SHRINK=7` does that to program 7, where it does
+//! not only fail, but ends the process.
 
 #![allow(clippy::waker_clone_wake)] // A wake by value is another way than one by reference.
+
+#[path = "support/shrink.rs"]
+mod shrink;
+mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{pending, poll_fn};
+use std::io::Write;
+use std::iter;
 use std::mem::MaybeUninit;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
+use std::vec;
 
 use loopbind::task::{ContextVar, cancelled};
 use loopbind::{AbortHandle, EventLoop, Handle, Task, TaskError};
+use shrink::{CALM, SAYS, Script as Drawn};
+use support::programs;
 
 // ─── the allocator ──────────────────────────────────────────────────────────────────────────────
 
@@ -90,7 +101,12 @@ unsafe impl GlobalAlloc for Recording {
             let label = block.cast::<Label>().sub(1);
             let known = *label;
             if (known.mark, known.size, known.align) != (IN_USE, layout.size(), layout.align()) {
-                // Nothing is safe to do any more.
+                // Nothing is safe to do any more. This goes past the capture of output, and allocates nothing.
+                let seed = PLAYED.load(Ordering::Relaxed);
+                let _ = std::io::stderr().write_fmt(format_args!(
+                    "a block came back otherwise than it went, or twice\n\
+                     program {seed}: LOOPBIND_SHRINK={seed} cargo test --test core_model makes it short\n"
+                ));
                 std::process::abort();
             }
             (*label).mark = FREED;
@@ -106,6 +122,9 @@ unsafe impl GlobalAlloc for Recording {
 
 #[global_allocator]
 static ALLOCATOR: Recording = Recording;
+
+/// The seed of the program that is on.
+static PLAYED: AtomicU64 = AtomicU64::new(0);
 
 /// One test at a time counts.
 static TURN: Mutex<()> = Mutex::new(());
@@ -215,6 +234,8 @@ enum Phase {
 
 #[derive(Default)]
 struct Model {
+    /// It overlooks wakes of other threads: see the test of how programs are made short.
+    is_planted: bool,
     known: Vec<Known>,
     queue: VecDeque<usize>,
     inbox: Vec<usize>,
@@ -288,6 +309,7 @@ impl Model {
     fn wake(&mut self, task: usize, place: Place) {
         match place {
             Place::Step => self.schedule(task),
+            Place::Thread if self.is_planted => {}
             Place::Outside | Place::OtherLoop | Place::Thread => self.post(task, false),
         }
     }
@@ -354,6 +376,41 @@ enum Place {
     Thread,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Place::Step => "in a step",
+            Place::Outside => "outside of runs",
+            Place::OtherLoop => "inside another loop's run",
+            Place::Thread => "on another thread",
+        })
+    }
+}
+
+/// Where a program has its numbers from.
+enum Draws {
+    Seed(Cell<u64>),
+    /// From a list, and calm when that is over. It says what it does.
+    List(RefCell<vec::IntoIter<u64>>),
+}
+
+impl Draws {
+    /// What a seed gives, one after the other.
+    fn of_seed(seed: u64) -> impl Iterator<Item = u64> {
+        let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        iter::repeat_with(move || {
+            state = next_state(state);
+            state >> 16
+        })
+    }
+}
+
+fn next_state(mut state: u64) -> u64 {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^ state << 17
+}
+
 /// A value that must be dropped once, on its own thread.
 struct Entry {
     world: Rc<World>,
@@ -374,7 +431,7 @@ struct World {
     other: EventLoop,
     threads: Vec<Elsewhere>,
     model: RefCell<Model>,
-    random: Cell<u64>,
+    draws: Draws,
     /// Of futures, callbacks and values.
     alive: Cell<isize>,
     tasks: RefCell<Vec<(usize, Task<Entry>)>>,
@@ -388,12 +445,24 @@ struct Thrown;
 
 impl World {
     fn draw(&self, below: usize) -> usize {
-        let mut state = self.random.get();
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        self.random.set(state);
-        (state >> 16) as usize % below
+        let drawn = match &self.draws {
+            Draws::Seed(state) => {
+                state.set(next_state(state.get()));
+                state.get() >> 16
+            }
+            Draws::List(list) => list.borrow_mut().next().unwrap_or(CALM),
+        };
+        match drawn {
+            CALM => below - 1,
+            drawn => drawn as usize % below,
+        }
+    }
+
+    /// A line of what the program does, where somebody wants to know.
+    fn say(&self, line: impl FnOnce() -> String) {
+        if let Draws::List(_) = self.draws {
+            eprintln!("{SAYS}{}", line());
+        }
     }
 
     fn entry(self: &Rc<Self>) -> Entry {
@@ -420,6 +489,7 @@ impl World {
             return;
         }
         let task = self.model.borrow_mut().born(Kind::Task);
+        self.say(|| format!("task {task} is started"));
         let script = Script {
             world: Rc::clone(self),
             task,
@@ -458,9 +528,11 @@ impl World {
             return;
         }
         if self.draw(2) == 0 {
+            self.say(|| "a waker or a value, as it is used or dropped:".into());
             self.act(self.place());
         }
         if self.draw(4) == 0 {
+            self.say(|| "and that panics".into());
             resume_unwind(Box::new(Thrown));
         }
     }
@@ -474,6 +546,11 @@ impl World {
         cx: &Context<'_>,
     ) -> Poll<Result<Entry, TaskError>> {
         let is_foreign = self.draw(4) == 0;
+        self.say(|| {
+            let whose =
+                if is_foreign { "with a waker of another kind" } else { "with its own waker" };
+            format!("task {task} polls the handle of task {known}, {whose}")
+        });
         let waker = if is_foreign { Waker::from(Arc::new(Foreign)) } else { cx.waker().clone() };
         // The waker that was there before may throw as it goes.
         let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -498,6 +575,7 @@ impl World {
             2 => {
                 if let Some((task, handle)) = self.pick(&self.tasks) {
                     let expected = self.model.borrow_mut().cancel(task);
+                    self.say(|| format!("task {task} is asked to end by its handle, {place}"));
                     let asked = if self.draw(2) == 0 { handle.cancel() } else { handle.abort() };
                     assert_eq!(asked, expected, "cancelling task {task}");
                     self.tasks.borrow_mut().push((task, handle));
@@ -511,6 +589,7 @@ impl World {
             4 => {
                 if let Some((task, mut handle)) = self.pick(&self.tasks) {
                     let end = self.model.borrow().known[task].end;
+                    self.say(|| format!("the result of task {task} is asked for, {place}"));
                     assert_eq!(handle.is_finished(), end.is_some());
                     match handle.try_result() {
                         Some(outcome) => self.check_outcome(task, &outcome),
@@ -523,6 +602,7 @@ impl World {
             }
             5 => {
                 if let Some((task, handle)) = self.pick(&self.tasks) {
+                    self.say(|| format!("an abort handle of task {task} is made"));
                     self.aborts.borrow_mut().push((task, handle.abort_handle()));
                     self.tasks.borrow_mut().push((task, handle));
                 }
@@ -542,6 +622,7 @@ impl World {
                     return;
                 }
                 let callback = self.model.borrow_mut().born(Kind::Callback);
+                self.say(|| format!("callback {callback} is queued, {place}"));
                 let (world, entry) = (Rc::clone(self), self.entry());
                 let handle = self.event_loop.call_soon(move || {
                     world.comes(callback);
@@ -556,6 +637,7 @@ impl World {
             10 => {
                 if let Some((callback, handle)) = self.pick(&self.callbacks) {
                     if self.draw(2) == 0 {
+                        self.say(|| format!("callback {callback} is taken back, {place}"));
                         handle.cancel();
                         let known = &mut self.model.borrow_mut().known[callback];
                         known.end = known.end.or(Some(End::Cancelled));
@@ -565,6 +647,7 @@ impl World {
             11 if place == Place::Outside && self.model.borrow().phase() == Phase::Idle => {
                 let world = Rc::clone(self);
                 let (left, stops) = (1 + self.draw(3), self.draw(8) == 0);
+                self.say(|| "another loop turns:".into());
                 self.other.call_soon(move || {
                     for _ in 0..left {
                         world.act(Place::OtherLoop);
@@ -582,8 +665,10 @@ impl World {
     /// The handle goes.
     fn give_up(self: &Rc<Self>, task: usize, handle: Task<Entry>) {
         if self.draw(4) == 0 {
+            self.say(|| format!("the handle of task {task} is detached"));
             return handle.detach();
         }
+        self.say(|| format!("the handle of task {task} is dropped"));
         self.model.borrow_mut().known[task].waiter = None;
         // First the waker of who waited, which may interfere.
         drop(handle);
@@ -598,6 +683,10 @@ impl World {
         let elsewhere = self.draw(2) == 0;
         let place = if elsewhere { Place::Thread } else { place };
         let aborts = self.draw(2) == 0;
+        self.say(|| {
+            let way = if aborts { "aborted" } else { "cancelled" };
+            format!("task {task} is {way} by an abort handle, {place}")
+        });
         let is_over = self.model.borrow().known[task].end.is_some();
         match place {
             Place::Step => {
@@ -626,6 +715,16 @@ impl World {
         let elsewhere = self.draw(2) == 0;
         let place = if elsewhere { Place::Thread } else { place };
         let way = self.draw(5);
+        self.say(|| {
+            let what = match way {
+                0 => "woken and gone",
+                1 => "woken, and kept",
+                2 => "woken by a clone, and kept",
+                3 => "cloned, and the clone kept",
+                _ => "dropped",
+            };
+            format!("a waker of task {task} is {what}, {place}")
+        });
         if way < 3 {
             self.model.borrow_mut().wake(task, place);
         }
@@ -670,11 +769,13 @@ impl World {
 
     /// The loop comes to `task`: so does the model.
     fn comes(&self, task: usize) {
+        self.say(|| format!("the loop comes to {task}"));
         let next = self.model.borrow_mut().next();
         assert_eq!(next, Some(task), "whose turn it is");
     }
 
     fn turn(&self) {
+        self.say(|| "the loop turns".into());
         self.model.borrow_mut().phase = Some(Phase::On);
         {
             let mut model = self.model.borrow_mut();
@@ -697,6 +798,14 @@ impl World {
         }
         let (world, entry, mut polls) = (Rc::clone(self), self.entry(), self.draw(6));
         let fate = self.draw(4);
+        self.say(|| {
+            let end = match fate {
+                0 => "stops the loop",
+                1 => "panics",
+                _ => "is done",
+            };
+            format!("the loop runs main future {main}, which {end} after {polls} polls")
+        });
         let future = poll_fn(move |cx| {
             let _ = &entry;
             world.comes(main);
@@ -743,6 +852,7 @@ impl World {
     }
 
     fn close(&self) {
+        self.say(|| "the loop closes".into());
         {
             let mut model = self.model.borrow_mut();
             model.take_in();
@@ -784,25 +894,30 @@ impl Future for Script {
             }
         }
         if world.draw(2) == 0 {
+            world.say(|| format!("a waker of task {task} is kept"));
             world.wakers.borrow_mut().push((task, cx.waker().clone()));
         }
         world.act(Place::Step);
         if world.draw(6) == 0 {
+            world.say(|| format!("task {task} sets a context variable"));
             world.alive.set(world.alive.get() + 1);
             let whim = Rc::new(Whim(Rc::clone(&world)));
             let _ = catch_unwind(AssertUnwindSafe(|| drop(WHIM.set(whim))));
         }
         match world.draw(9) {
             0 | 1 => {
+                world.say(|| format!("task {task} is done"));
                 self.returned = Some(End::Value);
                 return Poll::Ready(world.entry());
             }
             2 => {
+                world.say(|| format!("task {task} panics"));
                 self.returned = Some(End::Panic);
                 // Thrown without the hook, which would fill the test's output.
                 resume_unwind(Box::new(Thrown));
             }
             3 | 4 => {
+                world.say(|| format!("task {task} wakes itself"));
                 world.model.borrow_mut().schedule(task);
                 cx.waker().wake_by_ref();
             }
@@ -852,6 +967,7 @@ impl Drop for Script {
             }
             world.model.borrow_mut().known[task].cancel = true;
         }
+        world.say(|| format!("the future of task {task} is dropped"));
         if let Some((known, handle)) = self.inner.take() {
             world.give_up(known, handle);
         }
@@ -934,7 +1050,14 @@ impl<P: Unpin> Future for Padded<P> {
     }
 }
 
+/// The program of a seed.
 fn play(seed: u64) {
+    let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    PLAYED.store(seed, Ordering::Relaxed);
+    play_drawn(seed, false, Draws::Seed(Cell::new(state)));
+}
+
+fn play_drawn(seed: u64, is_planted: bool, draws: Draws) {
     let event_loop = EventLoop::builder().event_interval(1 + seed as usize % 7).build().unwrap();
     event_loop.set_exception_handler(Some(Box::new(|_, context| {
         let panic = context.panic.as_ref();
@@ -945,8 +1068,8 @@ fn play(seed: u64) {
         event_loop,
         other: EventLoop::new().unwrap(),
         threads: (0..1 + seed as usize % 3).map(|_| Elsewhere::new()).collect(),
-        model: RefCell::default(),
-        random: Cell::new(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+        model: RefCell::new(Model { is_planted, ..Model::default() }),
+        draws,
         alive: Cell::new(0),
         tasks: RefCell::default(),
         callbacks: RefCell::default(),
@@ -998,30 +1121,74 @@ fn play(seed: u64) {
     }
 }
 
-fn programs(usual: Range<u64>) -> Range<u64> {
-    let Ok(wanted) = std::env::var("LOOPBIND_PROGRAMS") else { return usual };
-    let bounds = wanted
-        .split_once("..")
-        .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
-    bounds.unwrap_or_else(|| panic!("LOOPBIND_PROGRAMS={wanted}: two numbers, as in 0..100000"))
+const THE_TEST: &str = "random_programs_take_the_steps_the_model_takes_and_leave_no_block_behind";
+
+/// Plays a program that was made short, or is on the way there.
+fn play_alone(Drawn { seed, is_planted, draws }: Drawn) {
+    // One that hangs has failed.
+    // SAFETY: no preconditions; without a handler the signal ends the process.
+    unsafe { libc::alarm(10) };
+    let before = BLOCKS.load(Ordering::Relaxed);
+    PLAYED.store(seed, Ordering::Relaxed);
+    play_drawn(seed, is_planted, Draws::List(RefCell::new(draws.into_iter())));
+    assert_eq!(BLOCKS.load(Ordering::Relaxed), before, "blocks are left behind");
+}
+
+/// What to say of a program that failed.
+fn shortened(seed: u64) -> String {
+    match shrink::shrink(THE_TEST, seed, false, Draws::of_seed(seed)) {
+        Some((script, failure)) => shrink::report("--test core_model", &script, &failure),
+        None => format!("program {seed} does not fail by itself"),
+    }
 }
 
 /// Order of polls, ends, drops and blocks, as the model has them. Invariants 2, 3, 7 and 8 of the design.
 #[test]
 fn random_programs_take_the_steps_the_model_takes_and_leave_no_block_behind() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Ok(seed) = std::env::var("LOOPBIND_SHRINK") {
+        if Drawn::of_environment().is_none() {
+            panic!("{}", shortened(seed.parse().expect("LOOPBIND_SHRINK: a program's number")));
+        }
+    }
     // What a thread and a process keep from their first use on goes when the thread does, into whoever counts then.
     play(0);
     COUNTS.set(true);
+    if let Some(script) = Drawn::of_environment() {
+        return play_alone(script);
+    }
     for seed in programs(0..2_000) {
         let before = BLOCKS.load(Ordering::Relaxed);
-        if let Err(payload) = catch_unwind(|| play(seed)) {
+        let played = catch_unwind(|| play(seed));
+        let left = BLOCKS.load(Ordering::Relaxed) - before;
+        if played.is_err() || left != 0 {
+            // What is in it would fail once more.
+            std::mem::forget(WORLD.take());
+            COUNTS.set(false);
             eprintln!("program {seed}: LOOPBIND_PROGRAMS={seed}..{} plays it alone", seed + 1);
-            resume_unwind(payload);
+            eprintln!("{}", shortened(seed));
+            match played {
+                Err(payload) => resume_unwind(payload),
+                Ok(()) => panic!("program {seed} left {left} blocks behind"),
+            }
         }
-        assert_eq!(BLOCKS.load(Ordering::Relaxed), before, "program {seed} left blocks behind");
     }
     COUNTS.set(false);
+}
+
+/// With a model that overlooks wakes of other threads: what is left of a long program is the one task it takes
+/// to see that, started, polled, woken, and polled again.
+#[test]
+fn a_program_that_fails_is_made_short() {
+    let seed = 3;
+    let (script, failure) = shrink::shrink(THE_TEST, seed, true, Draws::of_seed(seed)).unwrap();
+    let report = shrink::report("--test core_model", &script, &failure);
+    let said = |line: &str| failure.lines.iter().any(|told| told.starts_with(line));
+    assert!(failure.lines.len() <= 12, "{report}");
+    assert!(said("task 0 is started") && said("a waker of task 0 is kept"), "{report}");
+    assert!(failure.lines.iter().any(|line| line.ends_with("on another thread")), "{report}");
+    assert!(failure.lines.last().is_some_and(|line| line.starts_with("the loop comes to")));
+    assert!(report.contains("LOOPBIND_PROGRAM='3! "), "{report}");
 }
 
 // ─── at the same time ───────────────────────────────────────────────────────────────────────────

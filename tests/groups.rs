@@ -1468,7 +1468,7 @@ fn a_storm_of_cancellations_ends_each_once() {
 /// The same program gives the same outcome in every order: what is asserted holds for any seed.
 #[test]
 fn in_any_order_all_failures_are_given_once() {
-    for seed in 0..64 {
+    for seed in support::programs(0..64) {
         let event_loop = EventLoop::builder().virtual_time(true).shuffle(seed).build().unwrap();
         let outcome = event_loop.run_until_complete(task::group::<_, ()>(async |group| {
             group.limit(3);

@@ -310,7 +310,7 @@ fn play(seed: u64) {
 /// Invariants 3, 5 and 7 of the design: settled once, whole after a panic, nothing left by close.
 #[test]
 fn random_programs_drop_everything_once_at_home_and_leave_nothing() {
-    for seed in 0..3_000 {
+    for seed in support::programs(0..3_000) {
         let outcome = std::panic::catch_unwind(|| play(seed));
         if let Err(payload) = outcome {
             let text = support::text_of(&*payload);

@@ -288,7 +288,7 @@ fn in_any_order_each_receives_everything_or_hears_how_much_it_missed() {
         model: VecDeque<u32>,
         missed: u64,
     }
-    for seed in 0..400 {
+    for seed in support::programs(0..400) {
         let mut dice = Dice::new(seed);
         let capacity = 1 + dice.roll(4);
         let (sender, receiver) = broadcast::channel(capacity);

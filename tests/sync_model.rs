@@ -189,7 +189,7 @@ struct Asker {
 }
 
 fn against_the_model<S: Subject + 'static>() {
-    for seed in 0..60 {
+    for seed in support::programs(0..60) {
         let (subject, woken, mut dice) = (S::new(), Woken::default(), Dice::new(seed + 1));
         let mut model = Model { free: S::AMOUNT, ..Model::default() };
         let mut askers: Vec<Asker> = Vec::new();
@@ -279,7 +279,7 @@ fn semaphores_do_as_the_model_does() {
 /// Events: set, all who wait are woken, in order, and go; the flag decides about newcomers only.
 #[test]
 fn events_do_as_the_model_does() {
-    for seed in 0..60 {
+    for seed in support::programs(0..60) {
         let (event, woken, mut dice) =
             (Rc::new(Event::new()), Woken::default(), Dice::new(seed + 1));
         let (mut line, mut is_set) = (Vec::new(), false);
@@ -394,7 +394,7 @@ impl TwoLines {
 /// Conditions: notifications go to those in line, and from those who give up to the next.
 #[test]
 fn conditions_do_as_the_model_does() {
-    for seed in 0..60 {
+    for seed in support::programs(0..60) {
         let (woken, mut dice) = (Woken::default(), Dice::new(seed + 1));
         let (lock, condition) = (Rc::new(Lock::new(())), Rc::new(Condition::new()));
         let mut model = TwoLines::default();

@@ -539,7 +539,7 @@ fn made_outside_sent_on_one_loop_and_received_on_another_or_on_none() {
 /// order; nobody waits who could go on.
 #[test]
 fn any_order_of_everything_gives_each_item_once() {
-    for seed in 0..400 {
+    for seed in support::programs(0..400) {
         let capacity = (seed % 4) as usize;
         let (sender, receiver) =
             if capacity == 0 { mpsc::unbounded() } else { mpsc::bounded(capacity) };

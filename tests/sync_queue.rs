@@ -700,7 +700,7 @@ fn made_outside_filled_on_one_loop_and_emptied_on_another() {
 /// order of putting; nobody waits who could go on; nobody overtakes.
 #[test]
 fn any_order_of_everything_gives_each_item_once() {
-    for seed in 0..400 {
+    for seed in support::programs(0..400) {
         let capacity = (seed % 4) as usize; // Zero: no bound.
         Model::new(&Queue::bounded(capacity), seed).play(300);
     }

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // Each file uses its share of this.
 
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -132,6 +133,15 @@ pub(crate) fn note_reports(event_loop: &EventLoop, trace: &Trace) {
         let panic = panic.map(|payload| format!(": {}", payload.message().unwrap_or("(not text)")));
         trace.note(format!("{}{}", context.message, panic.unwrap_or_default()));
     })));
+}
+
+/// The seeds of random programs: those of the test, or those that `LOOPBIND_PROGRAMS` names.
+pub(crate) fn programs(usual: Range<u64>) -> Range<u64> {
+    let Ok(wanted) = std::env::var("LOOPBIND_PROGRAMS") else { return usual };
+    let bounds = wanted
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
+    bounds.unwrap_or_else(|| panic!("LOOPBIND_PROGRAMS={wanted}: two numbers, as in 0..100000"))
 }
 
 const CASE: &str = "LOOPBIND_TEST_CASE";
