@@ -147,6 +147,43 @@ fn a_waker_in_another_threads_hands_has_a_while_to_be_used() {
     assert!(event_loop.metrics().parked - parked >= GRACE);
 }
 
+/// A lock of another thread's may hold a waker of this loop's: the other thread can use it, so it is none of those that
+/// wait in vain.
+#[test]
+fn a_waker_in_something_local_to_another_thread_may_be_used_there() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    let (waker, given) = mpsc::channel::<std::task::Waker>();
+    let (kept, is_kept) = mpsc::channel();
+    let log = trace.clone();
+    let other = thread::spawn(move || {
+        let event = Event::new();
+        let waker = given.recv().unwrap();
+        let mut wait = std::pin::pin!(event.wait());
+        assert!(wait.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        log.note("kept");
+        kept.send(()).unwrap();
+        thread::sleep(GRACE / 4); // what it does takes a time
+        event.set();
+    });
+    let mut asked = false;
+    let main = poll_fn(|cx| {
+        if std::mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        waker.send(cx.waker().clone()).unwrap();
+        is_kept.recv().unwrap();
+        trace.note("waits");
+        Poll::Pending
+    });
+    // Something that asks for the number of those that are kept.
+    let idle = event_loop.create_task(async { Event::new().wait().await });
+    event_loop.run_until_complete(main).unwrap();
+    trace.assert(&["kept", "waits"]);
+    drop(idle);
+    other.join().unwrap();
+}
+
 /// What cannot leave the loop's thread cannot be used by another one: whoever waits for that waits in vain, and
 /// that is said at once.
 #[test]

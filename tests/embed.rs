@@ -205,6 +205,29 @@ fn a_host_with_eyes_of_its_own_and_a_loop_that_is_refused() {
     assert!(matches!(drive.as_mut().poll(&mut cx), Poll::Ready(Ok(()))));
 }
 
+/// A loop that is asked for its descriptor while it runs is not taken for one that sleeps; once the run is over, a post
+/// from another thread makes the descriptor readable, and a turn runs it.
+#[test]
+fn lent_inside_a_run_then_posted_to_is_readable_then_turned() {
+    let trace = support::Trace::new();
+    let event_loop = EventLoop::new().unwrap();
+    let readable = || {
+        let mut fds = [PollFd::from_borrowed_fd(event_loop.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
+    };
+    event_loop.run_until_complete(async { assert!(!readable()) }).unwrap();
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(!readable());
+    let (handle, log) = (event_loop.handle(), trace.clone());
+    let post = move || handle.call_soon_threadsafe(move || log.note("posted")).unwrap();
+    std::thread::spawn(post).join().unwrap();
+    assert!(readable());
+    trace.note("seen");
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    trace.assert(&["seen", "posted"]);
+    assert!(!readable());
+}
+
 /// The lent descriptor outlives the closing of its loop, for whoever still has it registered.
 #[test]
 fn a_lent_descriptor_lives_as_long_as_a_value_of_its_loop() {

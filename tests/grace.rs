@@ -415,3 +415,27 @@ fn many_end_in_the_order_of_their_bounds() {
         .unwrap();
     trace.assert(&["4 dropped", "3 dropped", "2 dropped", "1 dropped", "0 dropped"]);
 }
+
+/// An `AbortHandle` that is asked inside of its loop does what the task does, without a way round; once the task is
+/// over it says so, and sets no timer.
+#[test]
+fn asked_by_a_handle_inside_the_loop_is_bounded_then_over() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    let mut task = listening(&event_loop, &trace, 60 * SECOND);
+    let handle = task.abort_handle();
+    turn(&event_loop);
+    let (inside, log) = (handle.clone(), trace.clone());
+    event_loop.call_soon(move || {
+        assert!(inside.cancel_within(5 * SECOND));
+        log.note("asked");
+    });
+    // What is queued behind it runs behind it, two turns on.
+    let (same, log) = (event_loop.clone(), trace.clone());
+    event_loop.call_soon(move || drop(same.call_soon(log.noting("behind"))));
+    assert_eq!(took(&event_loop, &mut task), (5 * SECOND, None));
+    event_loop
+        .run_until_complete(async { assert!(!handle.cancel_within(SECOND), "it is over") })
+        .unwrap();
+    assert_eq!(event_loop.next_deadline(), None);
+    trace.assert(&["asked", "told", "behind", "future dropped"]);
+}

@@ -1075,3 +1075,18 @@ fn loops_on_several_threads_have_their_own_current_tasks() {
     // Each sees its own task, and the main future that awaits it.
     assert_eq!(receiver.iter().collect::<Vec<_>>(), [2; 4]);
 }
+
+/// What `select!` asks: whether a task's handle gave its outcome, and not whether the task is over.
+#[test]
+fn over_and_untaken_then_taken_is_terminated() {
+    use futures::future::FusedFuture;
+
+    run(async {
+        let mut task = spawn(ready(1));
+        yield_now().await;
+        assert!(task.is_finished() && !task.is_terminated());
+        assert!(format!("{:?}", task.join()).starts_with("Join { "));
+        assert_eq!((&mut task).await.unwrap(), 1);
+        assert!(task.is_terminated());
+    });
+}
