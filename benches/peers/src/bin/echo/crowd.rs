@@ -1,5 +1,6 @@
 //! Many connections, few requests at a time: how long each request takes.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,40 +16,60 @@ const LENGTH: Duration = Duration::from_secs(1);
 /// Requests at a time.
 const FLIGHT: usize = 500;
 
-/// What the requests of one round took.
+/// What the requests of one round took, and how many overtook each: were sent later, and answered before. The
+/// one says what a client sees, the other whether a server has favourites, on a busy machine as well.
 struct Latencies {
-    sent: Vec<Instant>,
+    /// Of each stream, its last request: when, and which of all.
+    sent: Vec<(Instant, usize)>,
+    requests: usize,
+    /// Those in flight, from the first to the last.
+    flying: VecDeque<usize>,
     took: Vec<Duration>,
+    overtaken: Vec<usize>,
 }
 
 impl Latencies {
     fn new(streams: usize) -> Self {
-        Latencies { sent: vec![Instant::now(); streams], took: Vec::with_capacity(1 << 20) }
-    }
-
-    /// So many in a thousand took no longer than this many microseconds. They are sorted.
-    fn share(&self, thousandths: usize) -> f64 {
-        let last = self.took.len() - 1;
-        self.took[last * thousandths / 1000].as_nanos() as f64 / 1000.0
+        Latencies {
+            sent: vec![(Instant::now(), 0); streams],
+            requests: 0,
+            flying: VecDeque::with_capacity(FLIGHT),
+            took: Vec::with_capacity(1 << 20),
+            overtaken: Vec::with_capacity(1 << 20),
+        }
     }
 }
 
 impl Witness for Latencies {
     fn sent(&mut self, stream: usize) {
-        self.sent[stream] = Instant::now();
+        self.sent[stream] = (Instant::now(), self.requests);
+        self.flying.push_back(self.requests);
+        self.requests += 1;
     }
 
     fn answered(&mut self, stream: usize) {
-        self.took.push(self.sent[stream].elapsed());
+        let (sent, number) = self.sent[stream];
+        self.took.push(sent.elapsed());
+        let at = self.flying.binary_search(&number).expect("it was in flight");
+        self.flying.remove(at);
+        let later = self.requests - number - 1;
+        self.overtaken.push(later - (self.flying.len() - at));
     }
 }
 
-const FIGURES: [(&str, Better); 6] = [
+/// What so many in a thousand are not above. They are sorted.
+fn share<T: Copy>(sorted: &[T], thousandths: usize) -> T {
+    sorted[(sorted.len() - 1) * thousandths / 1000]
+}
+
+const FIGURES: [(&str, Better); 8] = [
     ("per second", Better::More),
     ("p50, us", Better::Less),
     ("p99, us", Better::Less),
     ("p99.9, us", Better::Less),
     ("most, us", Better::Less),
+    ("overtaken by, p99", Better::Less),
+    ("overtaken by, most", Better::Less),
     ("server's ns", Better::Less),
 ];
 
@@ -97,7 +118,7 @@ pub fn compare(connections: usize, rounds: usize, part: &str) {
 }
 
 /// The figures of one round; or why there are none.
-fn measure(server: &Server, connections: usize) -> Result<[f64; 6], String> {
+fn measure(server: &Server, connections: usize) -> Result<[f64; 8], String> {
     let process = Process::start(server.name)?;
     let address = process.address();
     let visit = move || {
@@ -113,10 +134,14 @@ fn measure(server: &Server, connections: usize) -> Result<[f64; 6], String> {
         let exchanged = exchange(&streams, flight, Until::Over(LENGTH), &mut latencies);
         let cpu = client.server_cpu() - before;
         streams.iter().for_each(machine::hang_up);
-        latencies.took.sort_unstable();
-        let most = latencies.share(1000);
-        let [p50, p99, p999] = [500, 990, 999].map(|share| latencies.share(share));
-        [exchanged.rate, p50, p99, p999, most, cpu as f64 / exchanged.answered as f64]
+        let Latencies { mut took, mut overtaken, .. } = latencies;
+        took.sort_unstable();
+        overtaken.sort_unstable();
+        let [p50, p99, p999, most] =
+            [500, 990, 999, 1000].map(|part| share(&took, part).as_nanos() as f64 / 1000.0);
+        let [by_p99, by_most] = [990, 1000].map(|part| share(&overtaken, part) as f64);
+        let cpu = cpu as f64 / exchanged.answered as f64;
+        [exchanged.rate, p50, p99, p999, most, by_p99, by_most, cpu]
     };
     let visited = thread::scope(|scope| {
         scope

@@ -11,9 +11,10 @@
 //! served once and are silent. The kibibyte that the server reads into is in it.
 //!
 //! `... echo connections 10000` has 10,000 connections, with 500 requests in flight at a time that go round all of
-//! them, and prints what each took as the client saw it, beside the server's processor time. Each server is a
-//! process of its own, so that both sides have descriptors enough. `... echo connections 10000 20` takes
-//! 20 rounds, and with `tokio` behind that only peers with `tokio` in their name.
+//! them, and prints what each took as the client saw it, by how many others that were sent later it was overtaken, and
+//! the server's processor time. Each server is a process of its own, so that both sides have descriptors enough.
+//! `... echo connections 10000 20` takes 20 rounds, and with `tokio` behind that only peers with `tokio` in their
+//! name.
 //!
 //! `... echo once <server> <connections> <requests>` does that and measures nothing: for a profiler.
 //! The server is on a thread of its own; the instructions of one request are the difference between

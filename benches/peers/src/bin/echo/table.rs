@@ -48,7 +48,7 @@ fn cell(better: Better, figures: &mut [f64]) -> String {
 
 fn ratio(ours: Option<f64>, theirs: Option<f64>) -> String {
     match (ours, theirs) {
-        (Some(ours), Some(theirs)) => format!("{:.2}", ours / theirs),
+        (Some(ours), Some(theirs)) if theirs != 0.0 => format!("{:.2}", ours / theirs),
         _ => "-".into(),
     }
 }
