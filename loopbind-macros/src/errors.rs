@@ -26,6 +26,11 @@ impl Errors {
         self.found.push(error);
     }
 
+    /// How many there are by now.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// One `compile_error!` for each mistake, in the order of discovery: options first, then signature, then body.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.found.iter().map(syn::Error::to_compile_error).collect()

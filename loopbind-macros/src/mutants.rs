@@ -297,6 +297,27 @@ fn each_token_spoilt_in_each_plain_way() {
     }
 }
 
+/// A token that is left out, or written as something else, is one mistake, and told as one. One that is doubled or
+/// exchanged may be two, as a comma in the wrong place is.
+#[test]
+fn one_token_is_one_mistake() {
+    for (attribute, options) in OPTIONS {
+        // Two of the others need `spawn`, if it is there.
+        let first = usize::from(options.starts_with("spawn,"));
+        for at in first..count(&tokens(options)) {
+            let others =
+                ["+", "x", "5", "'c'"].map(|other| tokens(other).into_iter().next().unwrap());
+            let changes = others.map(Change::Replace).into_iter().chain([Change::LeaveOut]);
+            for change in changes {
+                let spoilt = spoil(tokens(options), &mut at.clone(), &change);
+                let expanded =
+                    read(expand(attribute, spoilt.clone(), tokens("async fn main() {}")));
+                assert!(expanded.errors.len() <= 1, "{spoilt}: {:#?}", expanded.errors);
+            }
+        }
+    }
+}
+
 /// Which of the mutants that are made at random are tried.
 fn numbers() -> Range<u64> {
     let Ok(wanted) = std::env::var("LOOPBIND_MUTANTS") else { return 0..3_000 };

@@ -9,6 +9,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::time::Duration;
 use syn::ext::IdentExt;
+use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, Path, Token, token};
 
@@ -159,8 +160,11 @@ pub(crate) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
     let mut seen: Vec<Known> = Vec::new();
     let read = |input: ParseStream<'_>| {
         while !input.is_empty() {
-            if let Some(option) = option(attribute, input, &mut seen, errors) {
-                given.push(option);
+            let told = errors.count();
+            given.extend(option(attribute, input, &mut seen, errors));
+            if errors.count() > told {
+                // What is left of it is no mistake of its own.
+                skip(input);
             }
             separator(input, errors);
         }
@@ -180,13 +184,11 @@ fn option(
 ) -> Option<Given> {
     let Ok(key) = input.call(Ident::parse_any) else {
         errors.at(input.span(), format!("expected an option; {}", takes(attribute)));
-        skip(input);
         return None;
     };
     let written = key.to_string();
     let Some(known) = Known::named(&written) else {
         errors.at(key.span(), format!("unknown option `{written}`; {}", takes(attribute)));
-        skip(input);
         return None;
     };
     if let Some(owner) = known.owner().filter(|owner| *owner != attribute) {
@@ -199,7 +201,6 @@ fn option(
                 takes(attribute)
             ),
         );
-        skip(input);
         return None;
     }
     let twice = seen.contains(&known);
@@ -224,7 +225,6 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
             _ => format!("a value follows `=`: write `{}`", known.usage()),
         };
         errors.at(input.span(), message);
-        skip(input);
         return None;
     }
     let Ok(equals) = input.parse::<Token![=]>() else {
@@ -236,7 +236,6 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
     };
     if shape == Shape::Flag {
         errors.at(equals.span, format!("`{key}` takes no value: write `{}`", known.usage()));
-        skip(input);
         return None;
     }
     if input.is_empty() || input.peek(Token![,]) {
@@ -247,12 +246,15 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
     if shape == Shape::Path {
         return path(known, input, errors);
     }
-    let whole = input.fork();
-    match input.parse::<Expr>() {
-        Ok(expression) => values::check(known, expression, errors),
+    // On a copy, so that what is left over in some parentheses behind the mistake is not told as another one.
+    let ahead = input.fork();
+    match ahead.parse::<Expr>() {
+        Ok(expression) => {
+            input.advance_to(&ahead);
+            values::check(known, expression, errors)
+        }
         Err(error) => {
-            errors.push(parse::at_the_end(error, input, &whole));
-            skip(input);
+            errors.push(parse::at_the_end(error, &ahead, &input.fork()));
             None
         }
     }
@@ -262,6 +264,17 @@ fn path(known: Known, input: ParseStream<'_>, errors: &mut Errors) -> Option<Val
     let start = input.span();
     match input.call(Path::parse_mod_style) {
         Ok(path) if input.is_empty() || input.peek(Token![,]) => {
+            if let Some(of_type) = path.segments.iter().find(|segment| segment.ident == "Self") {
+                errors.over(
+                    of_type,
+                    format!(
+                        "`{}` takes the path of a module, and `Self` is a type: write `{}`",
+                        known.key(),
+                        known.usage()
+                    ),
+                );
+                return None;
+            }
             Some(Value::Tokens(path.into_token_stream()))
         }
         _ => {
@@ -273,7 +286,6 @@ fn path(known: Known, input: ParseStream<'_>, errors: &mut Errors) -> Option<Val
                     known.usage()
                 ),
             );
-            skip(input);
             None
         }
     }
@@ -285,11 +297,13 @@ fn separator(input: ParseStream<'_>, errors: &mut Errors) {
         return;
     }
     errors.at(input.span(), "expected `,` between two options");
-    // A word is taken for the next option; anything else would only cause more errors.
-    if !input.peek(syn::Ident::peek_any) {
-        skip(input);
-        let _: syn::Result<Token![,]> = input.parse();
+    // The name of an option is taken for the next one; anything else would only cause more errors.
+    let next = input.fork().call(Ident::parse_any);
+    if next.is_ok_and(|word| Known::named(&word.to_string()).is_some()) {
+        return;
     }
+    skip(input);
+    let _: syn::Result<Token![,]> = input.parse();
 }
 
 /// To the next comma, which stays.
