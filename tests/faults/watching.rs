@@ -257,15 +257,18 @@ fn not_to_be_undone_then_closed_and_its_number_is_anothers() {
 #[test]
 fn not_to_be_driven_then_driven() {
     in_good_child("watching::not_to_be_driven_then_driven", || {
-        let drive = || {
+        let drive_until = |end| {
             let event_loop = EventLoop::new().unwrap();
             let stop = event_loop.clone();
-            event_loop.call_later(Duration::from_millis(1), move || stop.stop());
+            event_loop.call_later(end, move || stop.stop());
             let driven = futures::executor::block_on(event_loop.drive());
             // The timer has the loop, and the loop the timer.
             event_loop.close().unwrap();
             driven
         };
+        let drive = || drive_until(Duration::from_millis(1));
+        // Refused before its time comes, however long that takes: one that comes at once needs no watching.
+        let refused = || drive_until(Duration::from_secs(3600)).unwrap_err();
         let books = Books::open();
         for (call, n, errno) in [
             (Call::Thread, 1, crate::errno::EAGAIN),
@@ -275,7 +278,7 @@ fn not_to_be_driven_then_driven() {
             (Call::EpollAdd, 2, ENOMEM),
         ] {
             let faults = FaultPlan::new().nth(call, n, errno).install_everywhere();
-            match drive().unwrap_err() {
+            match refused() {
                 loopbind::LoopError::Io(error) => assert_is(&error, errno),
                 other => panic!("{other}"),
             }
@@ -287,7 +290,7 @@ fn not_to_be_driven_then_driven() {
         for (call, n, errno) in [(Call::Dup, 1, crate::errno::EMFILE), (Call::EpollAdd, 2, ENOSPC)]
         {
             let faults = FaultPlan::new().nth(call, n, errno).install_everywhere();
-            match drive().unwrap_err() {
+            match refused() {
                 loopbind::LoopError::Io(error) => assert_is(&error, errno),
                 other => panic!("{other}"),
             }
@@ -299,7 +302,7 @@ fn not_to_be_driven_then_driven() {
         // A watcher that cannot be told: neither way to wake it works.
         let plan = FaultPlan::new().span(Call::Ring, 1, TRIES, EIO);
         let faults = plan.span(Call::EpollModify, 1, TRIES, ENOMEM).install();
-        match drive().unwrap_err() {
+        match refused() {
             loopbind::LoopError::Io(error) => assert_is(&error, ENOMEM),
             other => panic!("{other}"),
         }
