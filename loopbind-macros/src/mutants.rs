@@ -47,7 +47,7 @@ const FUNCTIONS: [(usize, &str); 12] = [
 
 const OPTIONS: [(Attribute, &str); 9] = [
     (Attribute::Main, ""),
-    (Attribute::Main, "name = \"ui\", debug, ctrl_c = \"cancel\""),
+    (Attribute::Main, "name = \"ui\", debug, ctrl_c = \"cancel\", spin = \"50us\""),
     (
         Attribute::Main,
         "builder = make(1)?, allow_nested_run, crate = a::b::loopbind, debug = cfg!(x),",
@@ -63,7 +63,7 @@ const OPTIONS: [(Attribute, &str); 9] = [
 /// What stands where something else should.
 const STRANGERS: &str = "fn async const unsafe extern pub crate self Self super impl dyn where for let mut ref move static type union \
     r#fn _ 'a 'static \"s\" b\"b\" c\"c\" 'c' b'c' 0 1u8 -1 1.5 0..1 0..=1 ..  ... = == => -> <- :: : ; , . ? ! # $ @ & && | || < > << >> + - * / ~ \
-    () [] {} (a) [a] {a} spawn virtual_time seed seeds timeout name stack_size core debug ctrl_c allow_nested_run builder run_forever";
+    () [] {} (a) [a] {a} spawn virtual_time seed seeds timeout name stack_size core debug spin ctrl_c allow_nested_run builder run_forever";
 
 struct Dice(u64);
 
