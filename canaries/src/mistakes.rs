@@ -18,7 +18,7 @@ pub(crate) struct Canary {
     pub(crate) found: &'static str,
 }
 
-pub(crate) const CANARIES: [Canary; 16] = [
+pub(crate) const CANARIES: [Canary; 17] = [
     Canary {
         name: "use after free: a waker that is cloned and not counted",
         lane: Lane::Address,
@@ -53,6 +53,15 @@ pub(crate) const CANARIES: [Canary; 16] = [
         file: "loopbind-runtime/src/inbox.rs",
         right: "node.as_ptr(),\n                Ordering::AcqRel,",
         wrong: "node.as_ptr(),\n                Ordering::Relaxed,",
+        found: "data race",
+    },
+    Canary {
+        name: "race: a count given up at the end that releases nothing",
+        lane: Lane::Thread,
+        program: "hands",
+        file: "loopbind-runtime/src/task/refs.rs",
+        right: "self.shared.fetch_sub(ONE, Ordering::Release)",
+        wrong: "self.shared.fetch_sub(ONE, Ordering::Relaxed)",
         found: "data race",
     },
     Canary {
