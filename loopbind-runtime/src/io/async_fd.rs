@@ -11,6 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::LoopError;
 use crate::engine::Engine;
+use crate::panic::caught;
 use crate::reactor::{Direction, Source};
 use crate::sys;
 use crate::sys::fault::Call;
@@ -282,7 +283,9 @@ impl<T: AsFd> Async<T> {
 
     fn leave(&self) {
         if let Some(inner) = &self.inner {
-            self.source.leave(inner.as_fd());
+            // The owner is the user's, and may panic; a destructor may be what calls it, on the way out of
+            // another panic. It leaves all the same.
+            self.source.leave(caught(|| inner.as_fd()).ok());
         }
     }
 }

@@ -28,6 +28,7 @@ use watch::WatchState;
 
 use crate::LoopError;
 use crate::ids::LoopId;
+use crate::panic::discard;
 use crate::sys::{self, Driver, Event, Interest, Lent, Seen, WatchTrouble};
 use crate::task::LocalHome;
 
@@ -305,14 +306,15 @@ impl Reactor {
         driver.as_ref().ok_or(LoopError::Closed)?.modify(fd, key.0, interest)
     }
 
-    /// Out of the table, and out of the system's before the descriptor is closed.
-    fn deregister(&self, fd: BorrowedFd<'_>, key: Key) {
+    /// Out of the table, and out of the system's before the descriptor is closed. Without a descriptor, as
+    /// its owner could not give it: what the system still says of it finds nobody.
+    fn deregister(&self, fd: Option<BorrowedFd<'_>>, key: Key) {
         let (has_number, tenant) = {
             let mut slots = self.slots.borrow_mut();
             (slots.has_number(key), slots.remove(key))
         };
         if has_number && !self.is_inherited() {
-            if let Some(driver) = &*self.driver.borrow() {
+            if let (Some(driver), Some(fd)) = (&*self.driver.borrow(), fd) {
                 // The descriptor may be gone behind our back; the key is, in any case.
                 let _ = driver.remove(fd);
             }
@@ -336,7 +338,11 @@ impl Reactor {
         for tenant in tenants {
             match tenant {
                 Tenant::Source(source) => source.evict(),
-                Tenant::Watch(watch) => watch.evict(),
+                Tenant::Watch(watch) => {
+                    watch.evict();
+                    // With its descriptor, whose destructor is the user's.
+                    discard(watch);
+                }
                 Tenant::Ears(ears) => ears.evict(),
             }
         }

@@ -137,7 +137,7 @@ impl Reactor {
         let last = listeners.is_empty();
         drop(listeners);
         if let Some((key, fd)) = last.then(|| ears.place.take()).flatten() {
-            self.deregister(fd, key);
+            self.deregister(Some(fd), key);
         }
         discard(listener);
         true

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::callback::Callback;
 use super::source::Direction;
 use super::{Key, Reactor, Tenant};
+use crate::panic::caught;
 use crate::sys::{Event, Interest};
 use crate::task::LocalHome;
 
@@ -115,12 +116,18 @@ impl WatchState {
     /// Its descriptor was closed behind our back: nobody is called any more.
     fn forget(&self) {
         if let (Some(key), Some(reactor)) = (self.place.take(), self.reactor.take()) {
-            reactor.deregister(self.fd.as_fd(), key);
+            reactor.deregister(self.descriptor(), key);
         }
         let callbacks = [self.reader.take(), self.writer.take()];
         for callback in callbacks.iter().flatten() {
             callback.end();
         }
+    }
+
+    /// From its owner, who is the user's code, and may panic; the hook has said so then. This is asked in
+    /// destructors, too, out of which no panic may come.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        caught(|| self.fd.as_fd()).ok()
     }
 
     /// Tells the system what is watched now.
@@ -129,11 +136,14 @@ impl WatchState {
             return Ok(());
         };
         match self.interest() {
-            Some(interest) => reactor.modify(self.fd.as_fd(), key, interest),
+            Some(interest) => match self.descriptor() {
+                Some(fd) => reactor.modify(fd, key, interest),
+                None => Err(io::Error::other("the descriptor's owner panicked")),
+            },
             None => {
                 self.place.set(None);
                 self.reactor.take();
-                reactor.deregister(self.fd.as_fd(), key);
+                reactor.deregister(self.descriptor(), key);
                 Ok(())
             }
         }
