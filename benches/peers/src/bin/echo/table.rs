@@ -14,7 +14,8 @@ pub struct Row {
     pub figures: Vec<Vec<f64>>,
 }
 
-/// The first two servers are ours, the ratios the first's; the last is the bare loop, which is nobody's peer.
+/// The first server is ours, and what is called so with something behind it; the ratios are the first's. The last is the bare
+/// loop, which is nobody's peer.
 pub fn print(servers: &[&str], rows: &mut [Row]) {
     println!("| | {} | ratio to best peer | ratio to bare |", servers.join(" | "));
     println!("|---|{}", "---:|".repeat(servers.len() + 2));
@@ -22,8 +23,10 @@ pub fn print(servers: &[&str], rows: &mut [Row]) {
         let cells: Vec<_> = figures.iter_mut().map(|all| cell(*better, all)).collect();
         // Sorted by now.
         let best: Vec<_> = figures.iter().map(|all| all.first().copied()).collect();
-        let [ours, _, peers @ .., bare] = &best[..] else { panic!("ours, peers, the bare loop") };
-        let peer = peers.iter().flatten().copied().min_by(|a, b| better.order(a, b));
+        let [ours, others @ .., bare] = &best[..] else { panic!("ours, others, the bare loop") };
+        let peers =
+            others.iter().zip(&servers[1..]).filter(|(_, name)| !name.starts_with(servers[0]));
+        let peer = peers.filter_map(|(best, _)| *best).min_by(|a, b| better.order(a, b));
         let (peer, bare) = (ratio(*ours, peer), ratio(*ours, *bare));
         println!("| {name} | {} | {peer} | {bare} |", cells.join(" | "));
     }
