@@ -131,8 +131,8 @@ impl Habit {
     fn learn(&self, spell: Spell) {
         let rest = self.rest.get();
         if spell.paid() {
+            // It was rested, and is.
             self.rest.set(rest / 2);
-            self.until.set(None);
             return;
         }
         let rest = (2 * rest + 1).min(LONGEST_REST);
