@@ -6,7 +6,13 @@ use std::process::Command;
 /// No canary takes longer to be found, once it is built.
 const LIMIT: &str = "120";
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What is built for, so that flags are not those of build scripts and attributes: this machine.
+fn target() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("what rustc is for").to_owned()
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
@@ -94,10 +100,10 @@ impl Lane {
         }
         build.env("CARGO_TARGET_DIR", &built).env("CARGO_TERM_COLOR", "never");
         build.env("CARGO_INCREMENTAL", "0");
-        let here = root.join("canaries/programs");
+        let (target, here) = (target(), root.join("canaries/programs"));
         match self {
             Lane::Address | Lane::Thread | Lane::Leak | Lane::Memcheck | Lane::Plain => {
-                build.current_dir(here).args(["build", "--locked", "--target", TARGET]);
+                build.current_dir(here).args(["build", "--locked", "--target", &target]);
                 build.args(["--bin", program]);
             }
             Lane::Test => {
@@ -122,7 +128,7 @@ impl Lane {
         }
         let mut run = Command::new("timeout");
         run.args(["-k", "5", LIMIT]);
-        let binary = built.join(TARGET).join("debug").join(program);
+        let binary = built.join(&target).join("debug").join(program);
         match self {
             Lane::Memcheck => {
                 run.args(["valgrind", "--quiet", "--error-exitcode=9"]).arg(binary);
