@@ -33,6 +33,20 @@ fn pipe() -> (File, File) {
     (reader.into(), writer.into())
 }
 
+/// A struct may have one of whatever its user brings, and derive what it likes.
+#[derive(Debug)]
+struct Holder<T> {
+    held: Async<T>,
+}
+
+#[test]
+fn a_struct_has_one_of_any_type() {
+    let held = Async::new(pipe().0).unwrap();
+    let holder = Holder { held };
+    assert!(format!("{holder:?}").starts_with("Holder { held: Async(File"));
+    assert!(holder.held.into_inner().is_ok());
+}
+
 /// More through a pipe than it holds: each side waits for the other, and the end is told.
 #[test]
 fn a_pipe_carries_more_than_it_holds() {

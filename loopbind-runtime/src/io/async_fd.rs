@@ -48,10 +48,13 @@ use crate::sys::fault::Call;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[doc(alias("AsyncFd", "connect_read_pipe", "connect_write_pipe"))]
-pub struct Async<T: AsFd> {
+pub struct Async<T> {
     /// `None` only while it is taken apart.
     inner: Option<T>,
     source: Source,
+    /// How it leaves its loop: known where it was made of a descriptor, so that a struct may have one of
+    /// any `T`.
+    leave: fn(&T, &Source),
 }
 
 impl<T: AsFd> Async<T> {
@@ -77,7 +80,10 @@ impl<T: AsFd> Async<T> {
 
     /// Takes over a descriptor that is non-blocking already.
     pub(crate) fn nonblocking(inner: T) -> Self {
-        Async { inner: Some(inner), source: Source::default() }
+        // The owner is the user's, and may panic; a destructor may be what calls it, on the way out of
+        // another panic. It leaves all the same.
+        let leave = |inner: &T, source: &Source| source.leave(caught(|| inner.as_fd()).ok());
+        Async { inner: Some(inner), source: Source::default(), leave }
     }
 
     /// What is inside. Operations on it that would block do not wait, but fail.
@@ -91,10 +97,7 @@ impl<T: AsFd> Async<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn get_ref(&self) -> &T {
-        match &self.inner {
-            Some(inner) => inner,
-            None => unreachable!("taken out by value only"),
-        }
+        self.inside()
     }
 
     /// What is inside, off its loop. It stays non-blocking.
@@ -280,20 +283,27 @@ impl<T: AsFd> Async<T> {
     pub(crate) fn came_short(&self) {
         self.source.came_short();
     }
+}
+
+impl<T> Async<T> {
+    fn inside(&self) -> &T {
+        match &self.inner {
+            Some(inner) => inner,
+            None => unreachable!("taken out by value only"),
+        }
+    }
 
     fn leave(&self) {
         if let Some(inner) = &self.inner {
-            // The owner is the user's, and may panic; a destructor may be what calls it, on the way out of
-            // another panic. It leaves all the same.
-            self.source.leave(caught(|| inner.as_fd()).ok());
+            (self.leave)(inner, &self.source);
         }
     }
 }
 
 // Nothing in it is pinned: what is inside is reached by reference only.
-impl<T: AsFd> Unpin for Async<T> {}
+impl<T> Unpin for Async<T> {}
 
-impl<T: AsFd> Drop for Async<T> {
+impl<T> Drop for Async<T> {
     fn drop(&mut self) {
         self.leave();
     }
@@ -311,9 +321,9 @@ impl<T: AsFd> AsRawFd for Async<T> {
     }
 }
 
-impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+impl<T: fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Async").field(self.get_ref()).finish()
+        f.debug_tuple("Async").field(self.inside()).finish()
     }
 }
 
