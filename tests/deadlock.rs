@@ -332,6 +332,21 @@ fn as_long_as_somebody_has_a_handle_it_waits() {
     assert_eq!(stuck(event_loop.run_until_complete(pending::<()>())).len(), 1, "it is gone now");
 }
 
+/// The loop sleeps without a limit by then, and hears of it.
+#[test]
+fn when_the_last_handle_goes_unused_the_loop_looks_again() {
+    let event_loop = virtual_loop();
+    let handles = [event_loop.handle(), event_loop.handle()];
+    let other = thread::spawn(move || {
+        for handle in handles {
+            thread::sleep(Duration::from_millis(100));
+            drop(handle);
+        }
+    });
+    assert_eq!(stuck(event_loop.run_until_complete(pending::<()>())).len(), 1);
+    other.join().unwrap();
+}
+
 #[test]
 fn what_another_loop_does_is_waited_for() {
     let thread = ThreadBuilder::new().spawn(task::cancelled).unwrap();

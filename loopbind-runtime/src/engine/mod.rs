@@ -144,7 +144,7 @@ impl Engine {
         };
         // Time that stands still while somebody looks would look for ever.
         let spin = Spin::new(settings.spin).filter(|_| kind == ClockKind::Real);
-        let home = LocalHome::new(settings.name.map(String::into_boxed_str), owner, bell);
+        let home = LocalHome::new(settings.name, owner, kind, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
         let engine = Rc::new_cyclic(|me| Engine {

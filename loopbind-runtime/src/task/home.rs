@@ -33,7 +33,7 @@ use super::memory::Spares;
 use super::state::{self, CALLBACK};
 use crate::attention::Attention;
 use crate::blocking::Places;
-use crate::clock::Tick;
+use crate::clock::{ClockKind, Tick};
 use crate::context::Place;
 use crate::current;
 use crate::error::LoopError;
@@ -49,6 +49,7 @@ pub(crate) struct Home {
     /// The number of forks when the loop was made: see `sys::forks`.
     forks: u64,
     pub(crate) owner: ThreadId,
+    pub(super) clock: ClockKind,
     inbox: Inbox,
     /// Gone once the loop is closed. A lock, because whoever rings must not find the number of a
     /// descriptor that was closed meanwhile; it is taken only to wake a sleeper.
@@ -285,7 +286,7 @@ impl Home {
         Ok(())
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         // The parent's loop must not notice what its child does.
         if self.is_inherited() {
             return;
@@ -363,7 +364,7 @@ impl Deref for LocalHome {
 }
 
 impl LocalHome {
-    pub(crate) fn new(name: Option<Box<str>>, owner: ThreadId, bell: Bell) -> Self {
+    pub(crate) fn new(name: Option<String>, owner: ThreadId, clock: ClockKind, bell: Bell) -> Self {
         let local = Local {
             ready: Ready::default(),
             first: Cell::new(None),
@@ -387,9 +388,10 @@ impl LocalHome {
         };
         let home = Arc::new(Home {
             id: LoopId::next(),
-            name,
+            name: name.map(String::into_boxed_str),
             forks: sys::forks(),
             owner,
+            clock,
             inbox: Inbox::default(),
             bell: Mutex::new(Some(bell)),
             deaf: AtomicBool::new(false),

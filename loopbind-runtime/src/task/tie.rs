@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::home::Home;
+use crate::clock::ClockKind;
 
 /// A way from other threads to a loop, that may yet be used: a handle of it, or something of another
 /// loop's that one of its tasks awaits. A loop to which one leads is not given up for dead.
@@ -36,6 +37,10 @@ impl Clone for Tie {
 impl Drop for Tie {
     fn drop(&mut self) {
         // Release: what was posted by it is seen by who finds it gone.
-        self.home.ties.fetch_sub(1, Ordering::Release);
+        let was_last = self.home.ties.fetch_sub(1, Ordering::Release) == 1;
+        // A virtual-time loop may sleep for nobody now, or be on its way to: it looks again.
+        if was_last && self.home.clock == ClockKind::Virtual && self.home.at_home().is_none() {
+            self.home.ring();
+        }
     }
 }
