@@ -5,7 +5,7 @@ mod channels;
 mod runs;
 mod runtime;
 mod stopwatch;
-mod tasks;
+pub mod tasks;
 mod threads;
 mod timers;
 mod wakes;

@@ -4,6 +4,9 @@
 //! where it is less: what was won is to be kept. `cargo run --release -- pin` writes the file anew.
 //! Counting is valgrind's; where there is none it says so, and that is all.
 //!
+//! `cargo run --release -- scale` prints what a task takes of the CPU's time among a million that wait, and among a
+//! thousand. That the instructions are the same, the pins say; what comes on top is memory that is in no cache.
+//!
 //! Instructions depend on the compiler, and a little on the C library: the file says whose it was written with.
 
 mod pins;
@@ -11,6 +14,7 @@ mod pins;
 use std::env;
 use std::process::{Command, ExitCode};
 
+use workloads::tasks::{self, Waited};
 use workloads::{Loopbind, Runtime as _, Workload, callgrind};
 
 use pins::Pins;
@@ -24,8 +28,12 @@ fn main() -> ExitCode {
             workload.perform(&mut <Loopbind>::new(), n.parse().expect("a number"));
             ExitCode::SUCCESS
         }
-        _ if !callgrind::is_here() => {
+        [] | ["pin"] if !callgrind::is_here() => {
             println!("no valgrind here: no instructions were counted");
+            ExitCode::SUCCESS
+        }
+        ["scale"] => {
+            scale();
             ExitCode::SUCCESS
         }
         ["pin"] => {
@@ -33,7 +41,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         [] => compare(),
-        _ => panic!("usage: count | count pin | count once loopbind <workload> <n>"),
+        _ => panic!("usage: count | count pin | count scale | count once loopbind <workload> <n>"),
     }
 }
 
@@ -75,6 +83,33 @@ fn compare() -> ExitCode {
         println!("Pinned with {}; this is {compiler}.", pins.compiler);
     }
     ExitCode::FAILURE
+}
+
+/// The least of some rounds each.
+fn scale() {
+    const ROUNDS: usize = 7;
+    const MILLION: usize = 1_000_000;
+    let mut runtime = Loopbind::new();
+    let mut least = [[f64::INFINITY; 3]; 2];
+    for _ in 0..ROUNDS {
+        for (least, batch) in least.iter_mut().zip([1_000, MILLION]) {
+            let Waited { born, woken, joined } = tasks::waiting(&mut runtime, batch, MILLION);
+            for (least, took) in least.iter_mut().zip([born, woken, joined]) {
+                *least = least.min(took.as_nanos() as f64 / MILLION as f64);
+            }
+        }
+    }
+    println!(
+        "ns per task, least of {ROUNDS} rounds\n\n| | of 1,000 | of 1,000,000 | times |\n|---|---:|---:|---:|"
+    );
+    let line = |what: &str, few: f64, many: f64| {
+        println!("| {what} | {few:.1} | {many:.1} | {:.2} |", many / few);
+    };
+    let [few, many] = least;
+    for (phase, what) in ["spawn", "wake", "join"].into_iter().enumerate() {
+        line(what, few[phase], many[phase]);
+    }
+    line("all", few.iter().sum(), many.iter().sum());
 }
 
 fn compiler() -> String {

@@ -11,6 +11,8 @@ pub enum Workload {
     SpawnJoin,
     SpawnThousand,
     SpawnHundredThousand,
+    WaitThousand,
+    WaitMillion,
     YieldOne,
     YieldThousand,
     YieldMillion,
@@ -37,10 +39,12 @@ pub enum Workload {
 use Workload::*;
 
 impl Workload {
-    pub const ALL: [Workload; 24] = [
+    pub const ALL: [Workload; 26] = [
         SpawnJoin,
         SpawnThousand,
         SpawnHundredThousand,
+        WaitThousand,
+        WaitMillion,
         YieldOne,
         YieldThousand,
         YieldMillion,
@@ -65,10 +69,12 @@ impl Workload {
     ];
 
     /// Those whose instructions are counted: nothing in them depends on the time, or on another thread.
-    pub const COUNTED: [Workload; 8] = [
+    pub const COUNTED: [Workload; 10] = [
         SpawnJoin,
         SpawnThousand,
         SpawnHundredThousand,
+        WaitThousand,
+        WaitMillion,
         YieldOne,
         YieldThousand,
         PingPongItsOwn,
@@ -81,6 +87,8 @@ impl Workload {
             SpawnJoin => "spawn + join",
             SpawnThousand => "spawn 1,000, join all",
             SpawnHundredThousand => "spawn 100,000, join all",
+            WaitThousand => "1,000 that wait: spawn, wake, join",
+            WaitMillion => "1,000,000 that wait: spawn, wake, join",
             YieldOne => "yield, 1 task",
             YieldThousand => "yield, 1,000 tasks",
             YieldMillion => "yield, 1,000,000 tasks",
@@ -136,10 +144,10 @@ impl Workload {
     /// The least that can be done of it: all others are multiples.
     pub fn batch(self) -> usize {
         match self {
-            SpawnThousand | YieldThousand => 1_000,
+            SpawnThousand | WaitThousand | YieldThousand => 1_000,
             Unordered => 10_000,
             SpawnHundredThousand => 100_000,
-            YieldMillion => 1_000_000,
+            WaitMillion | YieldMillion => 1_000_000,
             _ => 1,
         }
     }
@@ -152,6 +160,7 @@ impl Workload {
             YieldOne | YieldThousand | YieldItsWay | WakeStored => 50_000,
             WakeRedundant | WakerClone | Lookup => 100_000,
             SpawnHundredThousand => 100_000,
+            WaitMillion => 1_000_000,
             YieldMillion => 2_000_000,
             Flood => 50_000,
             _ => 20_000,
@@ -163,6 +172,7 @@ impl Workload {
         match self {
             SpawnJoin => tasks::spawned_and_joined(runtime, n),
             SpawnThousand | SpawnHundredThousand => tasks::in_batches(runtime, self.batch(), n),
+            WaitThousand | WaitMillion => tasks::waiting(runtime, self.batch(), n).all(),
             YieldOne | YieldThousand | YieldMillion => wakes::yielding(runtime, self.batch(), n),
             YieldItsWay => wakes::yielding_its_way(runtime, n),
             WakeStored => wakes::stored(runtime, n),

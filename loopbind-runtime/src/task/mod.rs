@@ -71,6 +71,9 @@ pub fn current() -> Option<TaskInfo> {
 /// Starts a task on the running loop: its first step comes after the current one, behind
 /// everything that is ready. TSK-01.
 ///
+/// The future is moved into its task, and a build without optimisations copies it several times on the way, each time on
+/// the stack. One that is large, some hundred KiB, is better given as `Box::pin(future)`.
+///
 /// # Panics
 /// With `no running event loop` outside of a run.
 ///
