@@ -308,6 +308,12 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn two_words_of_a_header() {
+        assert_eq!(size_of::<Refs>(), 16);
+    }
+
+    #[test]
     fn alone_the_owner_counts_without_anybody_else() {
         let refs = Refs::new(2);
         refs.add_own();
