@@ -329,8 +329,8 @@ fn forgotten_clones_of_a_waker_cost_the_tasks_block_and_nothing_else() {
     let waker = other.join().unwrap();
     // As good as any other waker of a task that is over.
     waker.wake_by_ref();
-    waker.clone().wake();
-    drop(waker);
+    drop(waker.clone());
+    waker.wake();
 }
 
 /// Used by several threads at once, all of them, when their loop and its thread are gone.
