@@ -299,7 +299,6 @@ fn tried(make: Make, moment: Moment) -> String {
         7
     );
     event_loop.close().unwrap();
-    std::mem::forget(rude);
     let mut heard = heard.take();
     let reports = trace.take();
     heard.extend(reports.iter().map(String::as_str));
