@@ -5,11 +5,15 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
-use loopbind::{EventLoop, TimerHandle};
+use futures::FutureExt;
+use loopbind::time::{self, Sleep};
+use loopbind::{EventLoop, Task, TimerHandle, sleep_until, spawn, yield_now};
 use support::{Trace, in_good_child, note_reports, turn, virtual_loop};
 
 /// Counts what is alive. Read in child processes only, where one test runs alone.
@@ -381,4 +385,153 @@ fn powers_of_two_and_their_neighbours_fire_in_order() {
     expected.sort_unstable();
     run_out(&event_loop);
     assert_eq!(*fired.borrow(), expected);
+}
+
+// ─── moved ──────────────────────────────────────────────────────────────────────────────────────
+
+/// A task of its own for each: notes its name once its deadline has come.
+fn sleeper(trace: &Trace, name: &'static str, nap: &Rc<RefCell<Pin<Box<Sleep>>>>) -> Task<()> {
+    let (trace, nap) = (trace.clone(), Rc::clone(nap));
+    spawn(async move {
+        poll_fn(|cx| nap.borrow_mut().as_mut().poll(cx)).await;
+        trace.note(name);
+    })
+}
+
+fn nap_until(deadline: Instant) -> Rc<RefCell<Pin<Box<Sleep>>>> {
+    Rc::new(RefCell::new(Box::pin(sleep_until(deadline))))
+}
+
+fn reset(nap: &Rc<RefCell<Pin<Box<Sleep>>>>, deadline: Instant) {
+    nap.borrow_mut().as_mut().reset(deadline);
+}
+
+/// CB-06: what is moved is as if it were set there and then: of equal deadlines it is the last, wherever it
+/// came from, and also where it stood there before.
+#[test]
+fn moved_to_a_tie_from_before_from_behind_or_from_there_fires_last() {
+    let (event_loop, trace) = (virtual_loop(), Trace::new());
+    let began = event_loop.time();
+    event_loop
+        .run_until_complete(async {
+            let naps = [SECOND, 2 * SECOND, 2 * SECOND, 2 * SECOND, 3 * SECOND]
+                .map(|after| nap_until(began + after));
+            let names = ["from before", "from there", "stays", "stays too", "from behind"];
+            let tasks: Vec<_> =
+                names.iter().zip(&naps).map(|(name, nap)| sleeper(&trace, name, nap)).collect();
+            yield_now().await;
+            reset(&naps[4], began + 2 * SECOND);
+            reset(&naps[1], began + 2 * SECOND);
+            reset(&naps[0], began + 2 * SECOND);
+            for task in tasks {
+                task.await.unwrap();
+            }
+            assert_eq!(time::now() - began, 2 * SECOND);
+        })
+        .unwrap();
+    trace.assert(&["stays", "stays too", "from behind", "from there", "from before"]);
+}
+
+/// A virtual clock jumps over the deadline that was moved away: no turn, no look at it, no wake.
+#[test]
+fn moved_on_then_waited_for_is_one_jump_to_the_new_deadline() {
+    let event_loop = virtual_loop();
+    let (began, nap) = (event_loop.time(), nap_until(event_loop.time() + SECOND));
+    let waiting = Rc::clone(&nap);
+    let task = event_loop.create_task(async move {
+        poll_fn(|cx| waiting.borrow_mut().as_mut().poll(cx)).await;
+    });
+    event_loop.call_later(60 * SECOND, || {});
+    turn(&event_loop);
+    reset(&nap, began + 5 * SECOND);
+    reset(&nap, began + 9 * SECOND);
+    let before = event_loop.metrics();
+    assert_eq!(event_loop.turn(None).unwrap().polled, 1);
+    assert_eq!(event_loop.time() - began, 9 * SECOND);
+    assert!(task.is_finished());
+    let after = event_loop.metrics();
+    assert_eq!((after.turns - before.turns, after.polls - before.polls), (1, 1));
+    assert_eq!(after.timers_fired - before.timers_fired, 1);
+}
+
+/// The next deadline is true after each move, also where the one in front moved away, and many behind it.
+#[test]
+fn next_deadline_is_true_after_each_move() {
+    let event_loop = virtual_loop();
+    let began = event_loop.time();
+    event_loop
+        .run_until_complete(async {
+            let next = || loopbind::get_running_loop().unwrap().next_deadline().unwrap() - began;
+            let mut naps: Vec<_> =
+                (1..=9).map(|second| Box::pin(sleep_until(began + second * SECOND))).collect();
+            for nap in &mut naps {
+                assert!(nap.as_mut().now_or_never().is_none());
+            }
+            assert_eq!(next(), SECOND);
+            naps[0].as_mut().reset(began + 20 * SECOND); // the front, later
+            assert_eq!(next(), 2 * SECOND);
+            naps[5].as_mut().reset(began + 30 * SECOND); // another, later
+            assert_eq!(next(), 2 * SECOND);
+            naps[5].as_mut().reset(began + SECOND); // and before all
+            assert_eq!(next(), SECOND);
+            naps[5].as_mut().reset(began + 10 * SECOND); // and back
+            assert_eq!(next(), 2 * SECOND);
+            for nap in &mut naps[1..] {
+                nap.as_mut().reset(began + 40 * SECOND); // nearly all
+            }
+            assert_eq!(next(), 20 * SECOND);
+            drop(naps.remove(0));
+            assert_eq!(next(), 40 * SECOND);
+            naps[3].as_mut().reset(began + 40 * SECOND); // to where it was
+            assert_eq!(next(), 40 * SECOND);
+            naps.clear();
+        })
+        .unwrap();
+    assert_eq!(event_loop.next_deadline(), None);
+}
+
+// ─── many at a time ─────────────────────────────────────────────────────────────────────────────
+
+/// On the real clock timers that are close together fire together: after the first a loop wakes once in
+/// 0.4 ms at most, and each fires once, in order, and not early.
+#[test]
+fn many_within_a_moment_fire_together_in_order_and_never_early() {
+    const MANY: u32 = 2_000;
+    let event_loop = EventLoop::new().unwrap();
+    let fired: Rc<RefCell<Vec<u32>>> = Rc::default();
+    let early = Rc::new(Cell::new(0));
+    let first = event_loop.time() + Duration::from_millis(20);
+    for i in 0..MANY {
+        let place = i * 7 % MANY; // 7 divides it not: each place once, in another order
+        let (fired, early, at) =
+            (Rc::clone(&fired), Rc::clone(&early), first + place * Duration::from_micros(10));
+        event_loop.call_at(at, move || {
+            fired.borrow_mut().push(place);
+            early.set(early.get() + u32::from(Instant::now() < at));
+        });
+    }
+    let mut turns = 0;
+    while event_loop.next_deadline().is_some() {
+        turns += u128::from(event_loop.turn(None).unwrap().polled > 0);
+    }
+    let lasted = event_loop.time() - first;
+    assert_eq!((early.get(), fired.borrow().len()), (0, MANY as usize));
+    assert_eq!(*fired.borrow(), (0..MANY).collect::<Vec<_>>());
+    // Besides those: the first, and the last few, which are no crowd.
+    let most = lasted.as_micros() / 400 + 12;
+    assert!(turns <= most, "{turns} turns that fired, in {lasted:?}");
+}
+
+/// A virtual clock stops at each of them.
+#[test]
+fn many_within_a_moment_of_virtual_time_fire_each_at_its_own() {
+    let (event_loop, late) = (virtual_loop(), Rc::new(Cell::new(Duration::ZERO)));
+    for i in 0..1_000 {
+        let at = event_loop.time() + i * Duration::from_micros(1);
+        let (same, late) = (event_loop.clone(), Rc::clone(&late));
+        event_loop.call_at(at, move || late.set(late.get() + (same.time() - at)));
+    }
+    assert_eq!(run_out(&event_loop), 1_000);
+    assert_eq!(late.get(), Duration::ZERO);
+    event_loop.close().unwrap();
 }

@@ -99,7 +99,10 @@ pub(crate) fn after(tick: Tick, delay: Duration) -> Tick {
 }
 
 fn saturate(duration: Duration) -> Tick {
-    Tick::try_from(duration.as_nanos()).unwrap_or(NEVER)
+    // In 64 bits, which `as_nanos` is not: that is most of what a sleep's deadline costs.
+    let nanos = duration.as_secs().checked_mul(1_000_000_000);
+    let nanos = nanos.and_then(|nanos| nanos.checked_add(duration.subsec_nanos().into()));
+    nanos.and_then(|nanos| nanos.try_into().ok()).unwrap_or(NEVER)
 }
 
 #[cfg(test)]

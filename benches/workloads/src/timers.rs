@@ -26,6 +26,24 @@ pub fn made_and_dropped<R: Runtime>(runtime: &mut R, others: usize, n: usize) ->
     }))
 }
 
+/// Made and polled once, and kept, while `others` wait: due anywhere between those.
+pub fn set<R: Runtime>(runtime: &mut R, others: usize, n: usize) -> Duration {
+    runtime.block_on(poll_fn(move |cx| {
+        let others = waiting::<R>(others, cx);
+        let mut sleeps = Vec::with_capacity(n);
+        let watch = Stopwatch::start(Clock::Thread);
+        for i in 0..n {
+            let place = i * 61_803 % others.len();
+            let mut sleep = Box::pin(R::sleep(LONG + Duration::from_micros(place as u64)));
+            assert!(black_box(sleep.as_mut().poll(cx)).is_pending());
+            sleeps.push(sleep);
+        }
+        let took = watch.elapsed();
+        drop((others, sleeps));
+        Poll::Ready(took)
+    }))
+}
+
 /// Each of `many` in turn gets a later deadline, and is polled.
 pub fn reset<R: Runtime>(runtime: &mut R, many: usize, n: usize) -> Duration {
     runtime.block_on(poll_fn(move |cx| {

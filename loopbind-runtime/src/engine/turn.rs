@@ -24,7 +24,6 @@ use super::Engine;
 use super::exploration::{Exploration, Pace};
 use super::spin::{Found, Spin};
 use crate::attention::Matter;
-use crate::clock::NEVER;
 use crate::current;
 use crate::ready::Node;
 use crate::task::Local;
@@ -102,7 +101,6 @@ impl Engine {
     /// did not.
     fn sleep(&self, patience: Patience) -> io::Result<bool> {
         let clock = &self.alarms.clock;
-        let next = self.alarms.next().filter(|&at| at != NEVER);
         let elsewhere = matches!(patience, Patience::Elsewhere);
         let may_spin = matches!(patience, Patience::UpTo(_) | Patience::Forever);
         let (patience, jumps) = match patience {
@@ -119,6 +117,7 @@ impl Engine {
                 && self.home.blocking_jobs() == 0
                 && !self.home.has_mail();
             let until = patience.filter(|_| jumps).map(|limit| clock.ahead(limit));
+            let next = self.alarms.next();
             if let (true, Some(at)) = (quiet, next.into_iter().chain(until).min()) {
                 // What is there to be seen comes first: time stands still for it.
                 let looks = self.reactor.has_sources();
@@ -140,6 +139,7 @@ impl Engine {
         } else {
             let began = Instant::now();
             clock.note(began);
+            let next = self.alarms.wake_at();
             let left = next.map(|at| at.saturating_sub(clock.last()));
             match left {
                 Some(..=0) => return Ok(false),

@@ -226,7 +226,7 @@ impl EventLoop {
     }
 
     /// Has `callback` called at `when` on the loop's clock; a past instant is due at once, in order
-    /// of deadlines, ties in order of creation. CB-05, CB-06.
+    /// of deadlines, ties in order of setting. CB-05, CB-06.
     ///
     /// # Panics
     /// As [`call_soon`](EventLoop::call_soon).

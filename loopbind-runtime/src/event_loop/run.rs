@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use crate::attention::Matter;
-use crate::clock::NEVER;
 use crate::engine::{Exit, Patience};
 use crate::error::LoopError;
 
@@ -207,8 +206,7 @@ impl EventLoop {
         {
             return Some(clock.instant(clock.read()));
         }
-        // A timer that never comes is no deadline.
-        engine.alarms.next().filter(|&at| at != NEVER).map(|at| clock.instant(at))
+        engine.alarms.next().map(|at| clock.instant(at))
     }
 }
 

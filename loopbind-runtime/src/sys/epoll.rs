@@ -1,15 +1,17 @@
 //! Linux: where a loop looks at the outside and sleeps, and the bell that wakes it.
 //!
-//! A look is one system call, without a timer descriptor: `epoll_pwait2` where its time-out is not in
-//! whole milliseconds, and `epoll_pwait` where it is, or where the kernel has no other. The bell is an eventfd watched edge-triggered and never read: each ring is a new
-//! edge, and a counter of 64 bits does not fill up.
+//! A look is one system call, without a timer descriptor: `epoll_pwait2` where it waits for a time that is not
+//! in whole milliseconds, and `epoll_pwait` where it does not, or where the kernel has no other. A wait
+//! is asked for in steps, so that it ends to the point, and hardly ever is in whole milliseconds. The bell is an
+//! eventfd watched edge-triggered and never read: each ring is a new edge, and a counter of 64 bits does not
+//! fill up.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -21,6 +23,12 @@ use super::{Event, Interest, Seen};
 
 /// No sleep is longer, whatever the next timer: RUN-37.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// A thread's timer slack, unless somebody changed it. A sleep that ends this much sooner is slept on.
+const SLACK: Duration = Duration::from_micros(50);
+
+/// Sleeps up to this long are late by the slack, and longer ones by a share of their length.
+const LATE_BY_SLACK: Duration = Duration::from_millis(64);
 
 /// Events taken in one look; what is over comes with the next.
 const BATCH: usize = 256;
@@ -92,8 +100,7 @@ impl Driver {
         events: &mut Vec<Event>,
     ) -> io::Result<Seen> {
         let timeout = timeout.map(|limit| limit.min(LONGEST_SLEEP));
-        let waited = self.wait_once(timeout);
-        match waited {
+        match self.wait_to_the_point(timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Seen::Interrupted);
             }
@@ -115,6 +122,20 @@ impl Driver {
             }
         }
         Ok(if buffer.len() < BATCH { Seen::All } else { Seen::Full })
+    }
+
+    /// In steps, because the system is late by a share of what it is asked for.
+    fn wait_to_the_point(&self, mut timeout: Option<Duration>) -> io::Result<()> {
+        while let Some((limit, most)) = timeout.and_then(|limit| Some((limit, most_of(limit)?))) {
+            let began = Instant::now();
+            self.wait_once(Some(most))?;
+            let left = limit.saturating_sub(began.elapsed());
+            if left.is_zero() || !self.buffer.borrow().is_empty() {
+                return Ok(());
+            }
+            timeout = Some(left);
+        }
+        self.wait_once(timeout)
     }
 
     fn wait_once(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -198,6 +219,16 @@ fn seen(key: u64, flags: epoll::EventFlags) -> Event {
     }
 }
 
+/// How much of a sleep to ask for, where it is not all. Linux wakes a poller late by the thread's timer slack,
+/// and where that is more, by a thousandth of the time-out, or a two-hundredth if the thread is niced. The
+/// former is asked for less; of a long sleep most is slept first, so that what is left is late by no more.
+fn most_of(limit: Duration) -> Option<Duration> {
+    if limit > LATE_BY_SLACK {
+        return Some(limit - limit / 128);
+    }
+    limit.checked_sub(SLACK).filter(|most| !most.is_zero())
+}
+
 fn whole_milliseconds(limit: Duration) -> Duration {
     Duration::from_millis(limit.as_nanos().div_ceil(1_000_000) as u64)
 }
@@ -251,8 +282,6 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn sleep(driver: &Driver, timeout: Option<Duration>) -> Vec<Event> {
@@ -316,6 +345,36 @@ mod tests {
         driver.coarse.set(true);
         let took = quickest(&driver, limit);
         assert!(took >= Duration::from_millis(1), "{took:?}");
+    }
+
+    /// What is left of a sleep is asked for anew until it is short, and that is soon.
+    #[test]
+    fn long_sleeps_end_in_a_short_one_after_a_few_steps() {
+        let second = Duration::from_secs(1);
+        let most = most_of(second).unwrap();
+        assert!(second - most > second / 200, "late by what the system may take, it is not over");
+        let left = |limit: &Duration| Some(*limit - most_of(*limit)?);
+        let steps = [(10 * second, 4), (3600 * second, 5), (LONGEST_SLEEP, 5)];
+        for (limit, steps) in steps.into_iter().chain([(LATE_BY_SLACK, 2), (SLACK * 2, 2)]) {
+            let steps_taken: Vec<_> = std::iter::successors(Some(limit), left).collect();
+            assert_eq!((steps_taken.len(), steps_taken.last()), (steps, Some(&SLACK)), "{limit:?}");
+        }
+        for limit in [SLACK, Duration::from_nanos(1), Duration::ZERO] {
+            assert_eq!(most_of(limit), None);
+        }
+    }
+
+    #[test]
+    fn a_long_sleep_is_never_short_and_ends_with_a_ring_in_any_step() {
+        let (driver, bell) = Driver::new().unwrap();
+        let limit = Duration::from_millis(100);
+        let start = Instant::now();
+        assert!(sleep(&driver, Some(limit)).is_empty());
+        assert!(start.elapsed() >= limit);
+        bell.ring().unwrap();
+        let start = Instant::now();
+        assert!(sleep(&driver, Some(Duration::from_secs(3600))).is_empty());
+        assert!(start.elapsed() < Duration::from_secs(60));
     }
 
     /// Events come with such a look as with any other, more of them than it has room for.

@@ -14,7 +14,8 @@ use super::alarm::Alarm;
 /// Made inside a run it counts from then, outside from its first poll. Any duration is fine: zero
 /// suspends for exactly one iteration (CB-24), and what does not fit the clock never ends (CB-10).
 /// Fractions of a millisecond count: what comes on top is what the system takes to wake a thread.
-/// Linux kernels before 5.11 round up to whole milliseconds.
+/// Where many timers are due within 0.4 ms, those behind the first may be late by as much: they fire together,
+/// in order. Linux kernels before 5.11 round up to whole milliseconds.
 ///
 /// # Panics
 /// When polled outside of a run, with `no running event loop`.
@@ -112,7 +113,9 @@ impl Sleep {
         self.alarm.deadline()
     }
 
-    /// Moves the end to `deadline`, also of one that is over: awaited again, it waits for the new one.
+    /// Moves the end to `deadline`, also of one that is over: awaited again, it waits for the new one. It is
+    /// as if it were made anew: of those that end together it is the last. Moving it later, as a time-out is
+    /// for each thing that came in time, costs next to nothing.
     ///
     /// ```
     /// use loopbind::{EventLoop, sleep, time};

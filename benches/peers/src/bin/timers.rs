@@ -3,7 +3,8 @@
 //! `cargo run --release --bin timers` prints a table for each number: thread CPU time per timer, from its making to its
 //! end, least of the rounds; how late the tasks ran, least, median and most of all rounds; how many ran too early,
 //! and how many after one with a later deadline. Deadlines are 1 us apart where there are 100,000, so that some of those are the
-//! making thread's, which was stopped between our look at the clock and the runtime's. `-- 9` takes 9 rounds.
+//! making thread's, which was stopped between our look at the clock and the runtime's. The last table is ours alone:
+//! what timers that do not fire cost among 1,000,000 others, to what they cost among 1,000. `-- 9` takes 9 rounds.
 
 use std::cell::RefCell;
 use std::panic::catch_unwind;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use peers::runtime::{
     Compio, Glommio, MonoioEpoll, MonoioUring, Smol, TokioLocalRuntime, TokioLocalSet,
 };
-use workloads::{Clock, Loopbind, Runtime, Spawner, Stopwatch};
+use workloads::{Clock, Loopbind, Runtime, Spawner, Stopwatch, Workload};
 
 const ROUNDS: usize = 5;
 /// From the beginning to the first deadline: time enough to make them all, also on a busy machine.
@@ -113,6 +114,30 @@ fn main() {
         for (contender, outcome) in contenders.iter().zip(&mut outcomes) {
             println!("{}", line(contender.name, outcome));
         }
+    }
+    scale(rounds);
+}
+
+/// Nanoseconds per operation, least of the rounds.
+fn scale(rounds: usize) {
+    println!("\nloopbind, among others that wait, {rounds} rounds\n");
+    println!("| ns each | among 1,000 | among 1,000,000 | ratio |\n|---|---:|---:|---:|");
+    let pairs = [
+        ("made, polled, dropped", [Workload::SleepThousand, Workload::SleepMillion]),
+        ("made, polled", [Workload::SetThousand, Workload::SetMillion]),
+        ("reset, polled", [Workload::ResetThousand, Workload::ResetMillion]),
+    ];
+    for (name, pair) in pairs {
+        let mut least = [f64::INFINITY; 2];
+        for _ in 0..rounds {
+            for (workload, least) in pair.iter().zip(&mut least) {
+                let n = workload.operations();
+                let took = workload.perform(&mut Loopbind::new(), n);
+                *least = least.min(took.as_nanos() as f64 / n as f64);
+            }
+        }
+        let [few, many] = least;
+        println!("| {name} | {few:.1} | {many:.1} | {:.2} |", many / few);
     }
 }
 
