@@ -41,7 +41,7 @@ pub enum Workload {
 use Workload::*;
 
 impl Workload {
-    pub const ALL: [Workload; 26] = [
+    pub const ALL: [Workload; 28] = [
         SpawnJoin,
         SpawnThousand,
         SpawnHundredThousand,
@@ -73,7 +73,7 @@ impl Workload {
     ];
 
     /// Those whose instructions are counted: nothing in them depends on the time, or on another thread.
-    pub const COUNTED: [Workload; 10] = [
+    pub const COUNTED: [Workload; 12] = [
         SpawnJoin,
         SpawnThousand,
         SpawnHundredThousand,
