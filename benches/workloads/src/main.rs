@@ -89,7 +89,7 @@ fn compare() -> ExitCode {
 fn scale() {
     const ROUNDS: usize = 7;
     const MILLION: usize = 1_000_000;
-    let mut runtime = Loopbind::new();
+    let mut runtime = <Loopbind>::new();
     let mut least = [[f64::INFINITY; 3]; 2];
     for _ in 0..ROUNDS {
         for (least, batch) in least.iter_mut().zip([1_000, MILLION]) {

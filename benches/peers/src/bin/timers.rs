@@ -132,7 +132,7 @@ fn scale(rounds: usize) {
         for _ in 0..rounds {
             for (workload, least) in pair.iter().zip(&mut least) {
                 let n = workload.operations();
-                let took = workload.perform(&mut Loopbind::new(), n);
+                let took = workload.perform(&mut <Loopbind>::new(), n);
                 *least = least.min(took.as_nanos() as f64 / n as f64);
             }
         }
