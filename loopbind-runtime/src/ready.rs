@@ -12,11 +12,17 @@ pub(crate) struct Node {
     pub(crate) mail: Cell<Option<NonNull<Node>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ready {
     head: Cell<Option<NonNull<Node>>>,
-    /// Means nothing while the list is empty.
-    tail: Cell<Option<NonNull<Node>>>,
+    /// Means nothing, and points nowhere, while the list is empty.
+    tail: Cell<NonNull<Node>>,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Ready { head: Cell::default(), tail: Cell::new(NonNull::dangling()) }
+    }
 }
 
 impl Ready {
@@ -28,12 +34,12 @@ impl Ready {
     /// The last entry there is now: where a batch ends.
     #[inline]
     pub(crate) fn last(&self) -> Option<NonNull<Node>> {
-        self.head.get().and(self.tail.get())
+        self.head.get().map(|_| self.tail.get())
     }
 
     #[inline]
     pub(crate) fn holds_only(&self, node: NonNull<Node>) -> bool {
-        self.head.get() == Some(node) && self.tail.get() == Some(node)
+        self.head.get() == Some(node) && self.tail.get() == node
     }
 
     /// Puts `node` at the end.
@@ -46,11 +52,12 @@ impl Ready {
         unsafe { node.as_ref().next.set(None) };
         if self.is_empty() {
             self.head.set(Some(node));
-        } else if let Some(last) = self.tail.get() {
-            // SAFETY: what is in the list is valid, by the promise made when it was pushed.
-            unsafe { last.as_ref().next.set(Some(node)) };
+        } else {
+            // SAFETY: the list has a last entry, and what is in it is valid, by the promise made when it
+            // was pushed.
+            unsafe { self.tail.get().as_ref().next.set(Some(node)) };
         }
-        self.tail.set(Some(node));
+        self.tail.set(node);
     }
 
     #[inline]

@@ -136,16 +136,15 @@ impl Header {
     #[inline]
     pub(super) fn count_poll(&self) {
         let polls = &self.refs.beside;
-        match polls.get().checked_add(1) {
-            Some(more) => polls.set(more),
-            None => self.carry_polls(),
+        polls.set(polls.get().wrapping_add(1));
+        if polls.get() == 0 {
+            self.carry_polls();
         }
     }
 
     #[cold]
     fn carry_polls(&self) {
-        let polls = u64::from(self.refs.beside.replace(0)) + 1;
-        self.with_cold(|cold| cold.former_polls += polls);
+        self.with_cold(|cold| cold.former_polls += 1 << u32::BITS);
     }
 
     fn polls(&self) -> u64 {
