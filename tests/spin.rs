@@ -232,6 +232,7 @@ fn a_turn_waits_no_longer_than_it_may() {
 }
 
 /// The time-out of a test is looked at between iterations, and a spin is within one.
+#[cfg(feature = "macros")]
 #[loopbind::loop_test(timeout = "20ms", builder = EventLoop::builder().spin(LONG))]
 #[should_panic = "timed out after 20ms"]
 async fn a_test_times_out_while_it_spins() {
