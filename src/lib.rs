@@ -53,6 +53,7 @@
 //! | block without blocking the loop | [`spawn_blocking`] |
 //! | talk over TCP, UDP and Unix sockets, and serve | [`net`], [`net::start_server`] |
 //! | await a descriptor, or the standard streams | [`Async`], [`EventLoop::add_reader`], [`io`] |
+//! | speak HTTP | `hyper` (a feature) |
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
@@ -81,6 +82,7 @@
 //! | feature | | what it brings |
 //! |---|---|---|
 //! | `macros` | default | the attributes [`loop_main`], [`loop_thread`], [`loop_test`] |
+//! | `hyper` | | the module `hyper`: what hyper 1 asks of a runtime, and nothing of it `Send` |
 //! | `plain-allocation` | | every task allocated by itself, for tools that watch the allocator |
 //! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
 
@@ -88,6 +90,9 @@
 
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};
+#[cfg(feature = "hyper")]
+#[doc(inline)]
+pub use loopbind_runtime::hyper;
 pub use loopbind_runtime::{
     Abandoned, AbortHandle, AbortOnDrop, Async, BlockingInfo, BlockingTask, Bound, Builder, Drive,
     DriveWith, EventLoop, ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId,

@@ -31,6 +31,8 @@ mod binding;
 mod event_loop;
 // 6: things to await.
 pub mod group;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod io;
 #[doc(alias("socket", "BaseTransport", "ReadTransport", "WriteTransport", "Transport"))]
 pub mod net;
