@@ -335,8 +335,12 @@ fn a_read_that_claims_too_much_is_a_panic() {
     assert_eq!(buffer.filled(), []);
 }
 
-/// Reads one request, then nothing; says how it is written to.
-struct Recording(Trace, Option<&'static [u8]>);
+/// Reads one request, then nothing; says how it is written to, and when that is flushed.
+struct Recording {
+    trace: Trace,
+    request: Option<&'static [u8]>,
+    is_written_to: bool,
+}
 
 impl AsyncRead for Recording {
     fn poll_read(
@@ -344,7 +348,7 @@ impl AsyncRead for Recording {
         _: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(request) = self.1.take() else { return Poll::Pending };
+        let Some(request) = self.request.take() else { return Poll::Pending };
         buffer[..request.len()].copy_from_slice(request);
         Poll::Ready(Ok(request.len()))
     }
@@ -352,31 +356,35 @@ impl AsyncRead for Recording {
 
 impl AsyncWrite for Recording {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.note(format!("write {}", String::from_utf8_lossy(bytes)));
+        self.is_written_to = true;
+        self.trace.note(format!("write {}", String::from_utf8_lossy(bytes)));
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let texts: Vec<_> = slices.iter().map(|slice| String::from_utf8_lossy(slice)).collect();
-        self.0.note(format!("write {texts:?}"));
+        self.is_written_to = true;
+        self.trace.note(format!("write {texts:?}"));
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.note("flush");
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.is_written_to) {
+            self.trace.note("flush");
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.note("close");
+        self.trace.note("close");
         Poll::Ready(Ok(()))
     }
 }
@@ -385,7 +393,11 @@ impl AsyncWrite for Recording {
 #[loop_test(virtual_time)]
 async fn an_answer_is_one_write() {
     let trace = Trace::new();
-    let stream = HyperIo(Recording(trace.clone(), Some(b"GET / HTTP/1.0\r\n\r\n")));
+    let stream = HyperIo(Recording {
+        trace: trace.clone(),
+        request: Some(b"GET / HTTP/1.0\r\n\r\n"),
+        is_written_to: false,
+    });
     let service = service_fn(|_: Request<Incoming>| async {
         Ok::<_, Infallible>(Response::new("body".to_owned()))
     });
