@@ -192,6 +192,14 @@ rows! {
     MissedTick: yes yes yes;
 }
 
+#[cfg(feature = "hyper")]
+rows! {
+    loopbind::hyper::LoopExecutor: yes yes yes;
+    loopbind::hyper::LoopTimer: yes yes yes;
+    loopbind::hyper::HyperIo<JustSend>: yes no yes;
+    loopbind::hyper::HyperIo<net::TcpStream>: no no yes;
+}
+
 /// The handles that `select!` takes say when they are over.
 #[test]
 fn what_select_takes_is_fused() {

@@ -105,6 +105,22 @@ async fn sleeps_are_timers_of_the_loop() {
     }
 }
 
+/// Inside of a run from there, outside from its first poll.
+#[test]
+fn a_sleep_counts_from_its_making() {
+    let (event_loop, outside) = (virtual_loop(), LoopTimer.sleep(2 * SECOND));
+    event_loop
+        .run_until_complete(async {
+            let (began, inside) = (time::now(), LoopTimer.sleep(2 * SECOND));
+            loopbind::sleep(SECOND).await;
+            inside.await;
+            assert_eq!(time::now() - began, 2 * SECOND);
+            outside.await;
+            assert_eq!(time::now() - began, 4 * SECOND);
+        })
+        .unwrap();
+}
+
 /// Moved before it is polled, while it waits, and after it is over; and one that is not ours is replaced.
 #[loop_test(virtual_time)]
 async fn a_sleep_is_reset() {
@@ -128,7 +144,7 @@ async fn a_sleep_is_reset() {
     assert_eq!(passed(), 2);
 
     LoopTimer.reset(&mut sleep, began + 3 * SECOND);
-    let waits = spawn(async move {
+    let waits = async {
         let mut moves = pin!(loopbind::sleep_until(began + 2 * SECOND + SECOND / 2));
         poll_fn(|cx| {
             if moves.as_mut().poll(cx).is_ready() && passed() == 2 {
@@ -140,13 +156,19 @@ async fn a_sleep_is_reset() {
         })
         .await;
         assert_eq!(passed(), 5);
-    });
-    waits.await.unwrap();
+    };
+    waits.await;
+
+    LoopTimer.reset(&mut sleep, began + 60 * SECOND);
+    assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await.is_pending());
+    LoopTimer.reset(&mut sleep, began + 6 * SECOND); // earlier, and not too late
+    sleep.await;
+    assert_eq!(passed(), 6);
 
     let mut strange: Pin<Box<dyn Sleep>> = Box::pin(Strange);
-    LoopTimer.reset(&mut strange, began + 6 * SECOND);
+    LoopTimer.reset(&mut strange, began + 7 * SECOND);
     strange.await;
-    assert_eq!(passed(), 6);
+    assert_eq!(passed(), 7);
 }
 
 /// One that was polled here, and was dropped on another thread: its waker is dropped here, by the loop.
@@ -213,14 +235,19 @@ fn a_sleep_moves_with_its_future() {
     let mut sleep = LoopTimer.sleep(60 * SECOND);
     let polled = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
     assert!(first.run_until_complete(polled).unwrap().is_pending());
-    // On another thread, with a loop there; it is one of plain data.
+    // On another thread, with a loop there that has a timer of the same key.
     let slept = std::thread::spawn(move || {
         let third = virtual_loop();
+        drop(third.call_later(3600 * SECOND, || {}));
         let before = third.time();
         third.run_until_complete(sleep).unwrap();
-        third.time() - before
+        (third.time() - before).as_secs()
     });
-    assert!(slept.join().unwrap() > 50 * SECOND, "made before its loop, and counted from there");
+    let slept = slept.join().unwrap();
+    assert!(
+        (50..=60).contains(&slept),
+        "{slept} seconds: made before its loop, and counted from there"
+    );
     assert_eq!(turn(&first), 1);
     assert_eq!(first.next_deadline(), None);
     second.run_until_complete(LoopTimer.sleep(SECOND)).unwrap();

@@ -149,9 +149,9 @@ impl LoopSleep {
         self.when = When::At(deadline);
         let Some(timer) = &mut self.timer else { return };
         let moved = Engine::with_running(|engine| {
-            let alarms = &engine.alarms;
-            let due = timer.is_of(engine).then(|| alarms.unset(timer.key)).flatten()?;
-            timer.key = alarms.set(alarms.clock.tick(deadline), due);
+            let at = engine.alarms.clock.tick(deadline);
+            timer.key =
+                timer.is_of(engine).then(|| engine.alarms.reset(timer.key, at)).flatten()?;
             Some(())
         });
         if moved.flatten().is_none() {
