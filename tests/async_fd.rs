@@ -47,6 +47,21 @@ fn a_struct_has_one_of_any_type() {
     assert!(holder.held.into_inner().is_ok());
 }
 
+/// One of what is lent for long will do where one is asked for that is lent for a moment, as with any box.
+fn lent_for_a_moment<'a>(long: Async<BorrowedFd<'static>>, _: &'a File) -> Async<BorrowedFd<'a>> {
+    long
+}
+
+#[test]
+fn what_is_lent_for_long_will_do_for_a_moment() {
+    let (reader, mut writer) = pipe();
+    let reader: &'static File = Box::leak(Box::new(reader));
+    writer.write_all(b"x").unwrap();
+    let own = lent_for_a_moment(Async::new(reader.as_fd()).unwrap(), &writer);
+    run(own.readable()).unwrap().unwrap();
+    assert_eq!(own.into_inner().unwrap().as_raw_fd(), reader.as_raw_fd());
+}
+
 /// More through a pipe than it holds: each side waits for the other, and the end is told.
 #[test]
 fn a_pipe_carries_more_than_it_holds() {

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::thread;
 
 use loopbind::{Async, EventLoop, set_event_loop, spawn, yield_now};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::{Trace, in_good_child, open_descriptors, turn};
 
 /// Panics from the `last`th time on that somebody asks for its number; or, at zero, as it is dropped.
@@ -142,6 +143,30 @@ fn asked_for_its_number_it_panics_and_is_gone_all_the_same() {
             assert!(is_closed(&theirs), "{last}");
         }
         assert_eq!(open_descriptors(), before);
+    });
+}
+
+/// Somebody else has a duplicate, so that the system does not forget the descriptor as it is closed; what it has to read
+/// would be seen by each look from then on, and no sleep would be one.
+#[test]
+fn it_panics_as_its_watch_ends_and_nothing_of_it_is_seen_any_more() {
+    in_good_child("it_panics_as_its_watch_ends_and_nothing_of_it_is_seen_any_more", || {
+        say_only_others();
+        let (never, ..) = faulty(usize::MAX);
+        let asked = Rc::clone(&never.asked);
+        let event_loop = EventLoop::new().unwrap();
+        drop(event_loop.add_reader(never, || ()).unwrap());
+        for last in 1..=asked.get() + 1 {
+            let (owner, mut theirs, _) = faulty(last);
+            let _duplicate = owner.stream.try_clone().unwrap();
+            theirs.write_all(b"x").unwrap();
+            let watch =
+                catch_unwind(AssertUnwindSafe(|| event_loop.add_reader(owner, || unreachable!())));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(watch)));
+            let lent = event_loop.as_fd();
+            let mut seen = [PollFd::new(&lent, PollFlags::IN)];
+            assert_eq!(poll(&mut seen, Some(&Timespec::default())), Ok(0), "{last}");
+        }
     });
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -133,7 +133,7 @@ impl Watcher {
                 let mut state = self.state();
                 for id in mem::take(&mut state.removed) {
                     if let Some(fd) = watched.remove(&id) {
-                        let _ = driver.remove(fd.as_fd());
+                        let _ = driver.remove(fd.as_raw_fd());
                     }
                     state.ids.give_back(id);
                 }

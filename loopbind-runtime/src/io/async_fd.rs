@@ -11,7 +11,6 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::LoopError;
 use crate::engine::Engine;
-use crate::panic::caught;
 use crate::reactor::{Direction, Source};
 use crate::sys;
 use crate::sys::fault::Call;
@@ -52,9 +51,6 @@ pub struct Async<T> {
     /// `None` only while it is taken apart.
     inner: Option<T>,
     source: Source,
-    /// How it leaves its loop: known where it was made of a descriptor, so that a struct may have one of
-    /// any `T`.
-    leave: fn(&T, &Source),
 }
 
 impl<T: AsFd> Async<T> {
@@ -80,10 +76,7 @@ impl<T: AsFd> Async<T> {
 
     /// Takes over a descriptor that is non-blocking already.
     pub(crate) fn nonblocking(inner: T) -> Self {
-        // The owner is the user's, and may panic; a destructor may be what calls it, on the way out of
-        // another panic. It leaves all the same.
-        let leave = |inner: &T, source: &Source| source.leave(caught(|| inner.as_fd()).ok());
-        Async { inner: Some(inner), source: Source::default(), leave }
+        Async { inner: Some(inner), source: Source::default() }
     }
 
     /// What is inside. Operations on it that would block do not wait, but fail.
@@ -115,7 +108,7 @@ impl<T: AsFd> Async<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_inner(mut self) -> io::Result<T> {
-        self.leave();
+        self.source.leave();
         self.inner.take().ok_or_else(|| unreachable!("taken out once"))
     }
 
@@ -292,12 +285,6 @@ impl<T> Async<T> {
             None => unreachable!("taken out by value only"),
         }
     }
-
-    fn leave(&self) {
-        if let Some(inner) = &self.inner {
-            (self.leave)(inner, &self.source);
-        }
-    }
 }
 
 // Nothing in it is pinned: what is inside is reached by reference only.
@@ -305,7 +292,7 @@ impl<T> Unpin for Async<T> {}
 
 impl<T> Drop for Async<T> {
     fn drop(&mut self) {
-        self.leave();
+        self.source.leave();
     }
 }
 

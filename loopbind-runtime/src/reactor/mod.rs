@@ -110,10 +110,14 @@ impl Slots {
         self.numbers.insert(self.slots[key.slot()].number, key);
     }
 
-    /// Whether the number of its descriptor is still its own.
+    /// The number of its descriptor, while that is its own.
+    fn number(&self, key: Key) -> Option<RawFd> {
+        let number = self.slots.get(key.slot())?.number;
+        (self.numbers.get(&number) == Some(&key)).then_some(number)
+    }
+
     fn has_number(&self, key: Key) -> bool {
-        let number = self.slots.get(key.slot()).map(|slot| slot.number);
-        number.and_then(|number| self.numbers.get(&number)) == Some(&key)
+        self.number(key).is_some()
     }
 
     fn remove(&mut self, key: Key) -> Option<Tenant> {
@@ -306,17 +310,17 @@ impl Reactor {
         driver.as_ref().ok_or(LoopError::Closed)?.modify(fd, key.0, interest)
     }
 
-    /// Out of the table, and out of the system's before the descriptor is closed. Without a descriptor, as
-    /// its owner could not give it: what the system still says of it finds nobody.
-    fn deregister(&self, fd: Option<BorrowedFd<'_>>, key: Key) {
-        let (has_number, tenant) = {
+    /// Out of the table, and out of the system's before the descriptor is closed. By the number that it had as it
+    /// was registered: its owner, who may be the user's, is not asked again.
+    fn deregister(&self, key: Key) {
+        let (number, tenant) = {
             let mut slots = self.slots.borrow_mut();
-            (slots.has_number(key), slots.remove(key))
+            (slots.number(key), slots.remove(key))
         };
-        if has_number && !self.is_inherited() {
-            if let (Some(driver), Some(fd)) = (&*self.driver.borrow(), fd) {
+        if let (Some(number), false) = (number, self.is_inherited()) {
+            if let Some(driver) = &*self.driver.borrow() {
                 // The descriptor may be gone behind our back; the key is, in any case.
-                let _ = driver.remove(fd);
+                let _ = driver.remove(number);
             }
         }
         drop(tenant);

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -19,7 +18,7 @@ use crate::task::{ExceptionContext, LocalHome};
 #[derive(Default)]
 pub(super) struct Ears {
     listeners: RefCell<Vec<Rc<Listener>>>,
-    place: Cell<Option<(Key, BorrowedFd<'static>)>>,
+    place: Cell<Option<Key>>,
 }
 
 /// One who listens.
@@ -120,7 +119,7 @@ impl Reactor {
             let fd = listener.listening.descriptor();
             // What came before the registration is reported by it.
             let key = self.register(fd, Tenant::Ears(Rc::clone(ears)), Interest::Edges)?;
-            ears.place.set(Some((key, fd)));
+            ears.place.set(Some(key));
         }
         ears.listeners.borrow_mut().push(Rc::clone(listener));
         Ok(())
@@ -136,8 +135,8 @@ impl Reactor {
         let listener = listeners.remove(at);
         let last = listeners.is_empty();
         drop(listeners);
-        if let Some((key, fd)) = last.then(|| ears.place.take()).flatten() {
-            self.deregister(Some(fd), key);
+        if let Some(key) = last.then(|| ears.place.take()).flatten() {
+            self.deregister(key);
         }
         discard(listener);
         true

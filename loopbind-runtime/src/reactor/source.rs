@@ -250,7 +250,7 @@ impl Source {
                     reactor.id().get(),
                 )));
             }
-            known.deregister(Some(fd), key);
+            known.deregister(key);
             self.state.place.take();
             for side in [&self.state.read, &self.state.write] {
                 let spent = side.take_waiters();
@@ -263,10 +263,10 @@ impl Source {
         Ok(())
     }
 
-    /// To be called before the descriptor is closed, or given away; without it, where its owner failed.
-    pub(crate) fn leave(&self, fd: Option<BorrowedFd<'_>>) {
+    /// To be called before the descriptor is closed, or given away.
+    pub(crate) fn leave(&self) {
         if let Some((reactor, key)) = self.state.place.take() {
-            reactor.deregister(fd, key);
+            reactor.deregister(key);
         }
         for side in [&self.state.read, &self.state.write] {
             let waiters = side.take_waiters();

@@ -116,7 +116,7 @@ impl WatchState {
     /// Its descriptor was closed behind our back: nobody is called any more.
     fn forget(&self) {
         if let (Some(key), Some(reactor)) = (self.place.take(), self.reactor.take()) {
-            reactor.deregister(self.descriptor(), key);
+            reactor.deregister(key);
         }
         let callbacks = [self.reader.take(), self.writer.take()];
         for callback in callbacks.iter().flatten() {
@@ -143,7 +143,7 @@ impl WatchState {
             None => {
                 self.place.set(None);
                 self.reactor.take();
-                reactor.deregister(self.descriptor(), key);
+                reactor.deregister(key);
                 Ok(())
             }
         }

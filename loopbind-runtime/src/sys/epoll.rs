@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
 use super::epoll_pwait2::epoll_pwait2;
+use super::epoll_remove::epoll_remove;
 use super::fault::{self, Call};
 use super::{Event, Interest, Seen};
 
@@ -189,10 +190,10 @@ impl Driver {
         Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(key), flags(interest))?)
     }
 
-    /// Watches `fd` no more. To be called before the descriptor is closed.
-    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    /// Watches the descriptor of this number no more. To be called before it is closed.
+    pub(crate) fn remove(&self, number: RawFd) -> io::Result<()> {
         fault::check(Call::EpollRemove)?;
-        Ok(epoll::delete(&self.epoll, fd)?)
+        epoll_remove(self.epoll.as_fd(), number)
     }
 }
 
@@ -282,6 +283,8 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     fn sleep(driver: &Driver, timeout: Option<Duration>) -> Vec<Event> {
@@ -414,7 +417,7 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(sleep(&driver, None)[..], [Event { key: 8, readable: true, .. }]));
         }
-        driver.remove(reader.as_fd()).unwrap();
+        driver.remove(reader.as_raw_fd()).unwrap();
         assert!(sleep(&driver, Some(Duration::ZERO)).is_empty());
     }
 }

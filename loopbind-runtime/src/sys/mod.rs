@@ -4,6 +4,8 @@ mod child;
 mod descriptor;
 #[cfg(all(target_os = "linux", not(feature = "polling")))]
 mod epoll_pwait2;
+#[cfg(all(target_os = "linux", not(feature = "polling")))]
+mod epoll_remove;
 pub(crate) mod fault;
 mod process;
 mod quiet_write;

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,10 +146,13 @@ impl Driver {
         self.poller.modify_with_mode(fd, event, mode)
     }
 
-    /// Watches `fd` no more. To be called before the descriptor is closed.
-    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    /// Watches the descriptor of this number no more. To be called before it is closed.
+    pub(crate) fn remove(&self, number: RawFd) -> io::Result<()> {
         fault::check(Call::EpollRemove)?;
-        self.poller.delete(fd)
+        // SAFETY: the number of a descriptor that was registered here, which was borrowed then and is not -1.
+        // Its owner has not closed it yet, or has behind our back; then this is an error, since nobody
+        // else's of this number is registered: `Reactor` keeps book of that.
+        self.poller.delete(unsafe { BorrowedFd::borrow_raw(number) })
     }
 }
 
