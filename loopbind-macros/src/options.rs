@@ -9,8 +9,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::time::Duration;
 use syn::ext::IdentExt;
+use syn::parse::ParseStream;
 use syn::parse::discouraged::Speculative;
-use syn::parse::{ParseStream, Parser};
 use syn::{Expr, Path, Token, token};
 
 /// An option that some attribute has.
@@ -170,7 +170,7 @@ pub(crate) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
         }
         Ok(())
     };
-    if let Err(error) = read.parse2(tokens) {
+    if let Err(error) = parse::whole(tokens, read) {
         errors.push(error);
     }
     given
@@ -254,7 +254,7 @@ fn value(known: Known, key: &Ident, input: ParseStream<'_>, errors: &mut Errors)
             values::check(known, expression, errors)
         }
         Err(error) => {
-            errors.push(parse::at_the_end(error, &ahead, &input.fork()));
+            errors.push(error);
             None
         }
     }

@@ -3,10 +3,10 @@
 //! A body goes through untouched, so that an error inside it is rustc's own, at the user's own tokens, and syntax that only a
 //! newer compiler knows still works in it.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Signature, Token, Visibility};
+use syn::{Attribute, Signature, Token, Visibility, parenthesized};
 
 /// A function as it was written.
 pub(crate) struct Function {
@@ -26,11 +26,7 @@ pub(crate) enum Body {
 
 /// Parses a function; the error says, for an item that is none, what the attribute wants.
 pub(crate) fn function(attribute: &str, item: TokenStream) -> syn::Result<Function> {
-    (|input: ParseStream<'_>| {
-        let whole = input.fork();
-        parts(attribute, input).map_err(|error| at_the_end(error, input, &whole))
-    })
-    .parse2(item)
+    whole(item, |input| parts(attribute, input))
 }
 
 fn parts(attribute: &str, input: ParseStream<'_>) -> syn::Result<Function> {
@@ -44,18 +40,21 @@ fn parts(attribute: &str, input: ParseStream<'_>) -> syn::Result<Function> {
     Ok(Function { attributes, visibility, signature, body })
 }
 
-/// An error that `input` gave, of which `whole` is a copy from before: where something is missing at the end, that is said
-/// of the last token, and not of the attribute as a whole.
-pub(crate) fn at_the_end(
-    error: syn::Error,
-    input: ParseStream<'_>,
-    whole: ParseStream<'_>,
-) -> syn::Error {
-    if !input.is_empty() {
-        return error;
-    }
-    let last = std::iter::from_fn(|| whole.parse::<TokenTree>().ok()).last();
-    last.map_or(error.clone(), |last| syn::Error::new(last.span(), error))
+/// Parses all of `tokens`. Where something is missing at the end, that is said of the last of them, and not of the attribute
+/// as a whole: they are parsed as if in parentheses, the closing of which stands there.
+pub(crate) fn whole<T>(
+    tokens: TokenStream,
+    parts: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    let end = tokens.clone().into_iter().last().map_or_else(Span::call_site, |last| last.span());
+    let mut group = Group::new(Delimiter::Parenthesis, tokens);
+    group.set_span(end);
+    let read = |input: ParseStream<'_>| {
+        let inside;
+        parenthesized!(inside in input);
+        parts(&inside)
+    };
+    read.parse2(TokenTree::Group(group).into())
 }
 
 fn begins_function(input: ParseStream<'_>) -> bool {
