@@ -196,6 +196,20 @@ fn a_delay_of_any_size_is_harmless_and_those_that_fit_fire() {
     assert_eq!(event_loop.next_deadline(), None, "nothing is left");
 }
 
+/// CB-10: what never comes never comes on another loop either, the end of whose time is another.
+#[test]
+fn a_sleep_that_never_ends_moves_to_a_younger_loop_and_never_ends() {
+    let (older, younger) = (virtual_loop(), virtual_loop());
+    let made = async {
+        let nap = time::sleep(Duration::MAX);
+        Some(nap)
+    };
+    let nap = older.run_until_complete(made).unwrap().unwrap();
+    let task = younger.create_task(nap);
+    turn(&younger);
+    assert_eq!((younger.next_deadline(), task.is_finished()), (None, false));
+}
+
 /// CB-10: on the real clock, a timer that never comes shortens no sleep and overflows none.
 #[test]
 fn a_timer_that_never_comes_lets_a_real_loop_sleep_until_the_next() {

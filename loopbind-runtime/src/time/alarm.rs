@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use crate::clock::{self, Tick};
+use crate::clock::{self, NEVER, Tick};
 use crate::engine::{Alarms, Due, Engine};
 use crate::error::LoopError;
 use crate::timers::TimerKey;
@@ -76,6 +76,8 @@ impl Alarm {
         let mut set = match self {
             Alarm::After(delay) => Set::after(*delay, alarms),
             Alarm::At(deadline) => Set::at(*deadline, alarms),
+            // Clocks end at different instants: what is behind the end of one is behind that of any.
+            Alarm::On(Set { at: NEVER, .. }) => Set::after(Duration::MAX, alarms),
             Alarm::On(set) => Set::at(set.deadline(), alarms),
         };
         let is_due = set.is_due(cx);
