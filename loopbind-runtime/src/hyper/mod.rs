@@ -61,7 +61,7 @@
 //! # Upgrades
 //!
 //! hyper's `upgrade::on` wants a stream that is `Send`, to put it into the request, and ours are not. Without it the
-//! connection itself gives the stream back: `poll_without_shutdown` until it is done, then `into_parts`, whose `read_buf`
+//! connection itself gives the stream back, as in the WebSockets of `examples/http`: `poll_without_shutdown` until it is done, then `into_parts`, whose `read_buf`
 //! has what was read too far; the first wants the service's futures `Unpin`, which `Box::pin` makes of any. On HTTP/2 a `CONNECT` is a stream of hyper's own, which is `Send`, and `upgrade::on` works.
 //!
 //! # With axum and tower
@@ -69,7 +69,8 @@
 //! tower's services may hold an `Rc`; those of an axum `Router` may not, since it asks `Send` of its handlers and of
 //! what they await. It runs here all the same. What a handler wants of the loop it asks by
 //! [`LoopHandle::spawn`](crate::LoopHandle::spawn), whose future is made and lives on the loop's thread, and
-//! whose outcome a handler may await.
+//! whose outcome a handler may await. `examples/http` has a router beside a service with an `Rc`, and TLS by rustls
+//! around both.
 
 mod executor;
 mod io;
