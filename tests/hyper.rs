@@ -696,6 +696,39 @@ fn a_stream_that_is_given_up_or_panics_is_the_only_one() {
     assert_eq!(event_loop.all_tasks().len(), 0);
 }
 
+/// On HTTP/2 hyper's own way of upgrading works: its streams are `Send`, and in here they have futures-io's traits.
+#[loop_test(virtual_time, seeds = 0..4)]
+async fn a_stream_is_upgraded() {
+    let (client, server) = UnixStream::pair().unwrap();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let upgraded = hyper::upgrade::on(&mut request);
+        spawn(async move {
+            let (mut stream, mut said) = (HyperIo(upgraded.await.unwrap()), String::new());
+            stream.read_to_string(&mut said).await.unwrap();
+            stream.write_all(said.to_uppercase().as_bytes()).await.unwrap();
+            stream.close().await.unwrap();
+        })
+        .detach();
+        ready(Ok::<_, Infallible>(Response::new(String::new())))
+    });
+    let mut http = server::conn::http2::Builder::new(LoopExecutor);
+    http.enable_connect_protocol();
+    let serves = spawn(http.serve_connection(HyperIo(server), service));
+    let (mut sender, connection) =
+        client::conn::http2::handshake(LoopExecutor, HyperIo(client)).await.unwrap();
+    let connection = spawn(connection);
+    let connect = Request::connect("there:443").body(String::new()).unwrap();
+    let upgraded = hyper::upgrade::on(sender.send_request(connect).await.unwrap());
+    let (mut stream, mut said) = (HyperIo(upgraded.await.unwrap()), String::new());
+    stream.write_all(b"tunnel").await.unwrap();
+    stream.close().await.unwrap();
+    stream.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "TUNNEL");
+    drop((sender, stream));
+    connection.await.unwrap().unwrap();
+    serves.await.unwrap().unwrap();
+}
+
 /// A peer that answers no ping is given up, at the time that was set, on the loop's clock.
 #[loop_test(virtual_time)]
 async fn a_silent_peer_is_given_up_in_time() {

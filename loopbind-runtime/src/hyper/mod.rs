@@ -61,8 +61,9 @@
 //! # Upgrades
 //!
 //! hyper's `upgrade::on` wants a stream that is `Send`, to put it into the request, and ours are not. Without it the
-//! connection itself gives the stream back, as in the WebSockets of `examples/http`: `poll_without_shutdown` until it is done, then `into_parts`, whose `read_buf`
-//! has what was read too far; the first wants the service's futures `Unpin`, which `Box::pin` makes of any. On HTTP/2 a `CONNECT` is a stream of hyper's own, which is `Send`, and `upgrade::on` works.
+//! connection itself gives the stream back, as in the WebSockets of `examples/http`: `poll_without_shutdown` until it is
+//! done, then `into_parts`, whose `read_buf` has what was read too far. The first wants the service's futures `Unpin`,
+//! which `Box::pin` makes of any. On HTTP/2 a `CONNECT` is a stream of hyper's own, which is `Send`: `upgrade::on` works.
 //!
 //! # With axum and tower
 //!
