@@ -59,6 +59,7 @@
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
 //! | test, and explore schedules | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //! | see what goes on | [`EventLoop::all_tasks`], [`EventLoop::metrics`], [`Builder::debug`] |
+//! | read on, page by page | the [`book`] |
 //! | find what you know by another name | coming from [asyncio], [tokio], [trio or anyio] |
 //!
 //! [asyncio]: coming_from_asyncio
@@ -84,7 +85,27 @@
 //! | `macros` | default | the attributes [`loop_main`], [`loop_thread`], [`loop_test`] |
 //! | `hyper` | | the module `hyper`: what hyper 1 asks of a runtime, and nothing of it `Send` |
 //! | `plain-allocation` | | every task allocated by itself, for tools that watch the allocator |
+//! | `tracing` | | for subscribers of the [`tracing`](https://docs.rs/tracing) crate's: a span for each task, events for runs, slow steps and what nobody handled, see [Tracing](#tracing) |
 //! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
+//!
+//! # Tracing
+//!
+//! With the feature `tracing` a subscriber hears, under the target `loopbind`:
+//!
+//! | | level | fields |
+//! |---|---|---|
+//! | the span `task`, made as a task is started, entered at each poll and as its future is dropped, closed before whoever awaits it hears of its end; main futures have one, too | debug | `event_loop`, `task.id`, `task.name`, `task.parent`, `loc.file`, `loc.line`, `loc.col` |
+//! | `event loop runs`, `event loop stopped` (not for single turns), `event loop closes` | debug | `event_loop`, `pending` |
+//! | `slow poll`, `slow callback`: debug mode's reports | warn | `event_loop`, `seconds`, and what is known of the task or the place |
+//! | what reaches the default exception handler, whose line on standard error stays | error | the message, `event_loop`, `panic`, `error`, and what is known of the task |
+//!
+//! A task's span is a root that follows from the span that was current where the task was started: a task may outlive
+//! that one. To have a task's events within a span of yours, instrument its future. A task from another thread has the span
+//! of that thread's subscriber. Tasks that are started while nobody wants their spans have none, and cost what they cost without the
+//! feature.
+//!
+//! A subscriber may look up the loop, start, wake and cancel tasks, as a destructor may; what it does to loops meanwhile is not
+//! told to it. One that panics is reported to the loop's exception handler, and the task goes on.
 
 #![forbid(unsafe_code)]
 
@@ -266,6 +287,48 @@ pub mod coming_from_tokio {}
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../docs/coming-from-trio.md")]
 pub mod coming_from_trio {}
+
+/// The book: short pages, each with programs that run.
+///
+/// | | |
+/// |---|---|
+/// | [Why a bound loop?](book::why) | two slots, and what follows from them |
+/// | [Getting started](book::getting_started) | a program, a group, a server |
+/// | [Cancellation](book::cancellation) | asking, cleaning up, with a bound, along awaits |
+/// | [Threads](book::threads) | what crosses, and how |
+/// | [Embedding in your host](book::embedding) | three questions; glib, winit, asyncio |
+/// | [Testing](book::testing) | virtual time, seeds, dead ends |
+/// | [What costs what](book::performance) | the shape of the figures |
+/// | [Pitfalls](book::pitfalls) | and the way around each |
+/// | [Questions](book::questions) | short answers |
+/// | [Others](book::others) | and where they are the better choice |
+#[cfg(any(doc, doctest))]
+pub mod book {
+    // What the pages name is found from here.
+    #[allow(unused_imports, clippy::wildcard_imports)]
+    use crate::*;
+
+    #[doc = include_str!("../docs/why.md")]
+    pub mod why {}
+    #[doc = include_str!("../docs/getting-started.md")]
+    pub mod getting_started {}
+    #[doc = include_str!("../docs/cancellation.md")]
+    pub mod cancellation {}
+    #[doc = include_str!("../docs/threads.md")]
+    pub mod threads {}
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
+    #[doc = include_str!("../docs/pitfalls.md")]
+    pub mod pitfalls {}
+    #[doc = include_str!("../docs/questions.md")]
+    pub mod questions {}
+    #[doc = include_str!("../docs/others.md")]
+    pub mod others {}
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,6 @@
-//! The pages for those who come from elsewhere: what they name exists, and nothing of asyncio's is
-//! left out. Their programs are run by `cargo test --doc`, and their links resolved by `cargo doc`.
+//! The pages of the documentation: what they name exists, each is in the table of contents, and nothing of asyncio's is
+//! left out of the page for who comes from there. Their programs are run by `cargo test --doc`, and their links
+//! resolved by `cargo doc`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +54,17 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pages, by the names of their files.
+const CONTENTS: &str = "SUMMARY.md";
+
+/// Those for who comes from elsewhere: two vocabularies side by side.
+fn guides() -> Vec<(String, String)> {
+    let mut guides = pages();
+    guides.retain(|(page, _)| page.starts_with("coming-from-"));
+    assert!(guides.len() >= 3, "found {} guides", guides.len());
+    guides
+}
+
+/// All pages but the table of contents, by the names of their files.
 fn pages() -> Vec<(String, String)> {
     let files = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let pages = files.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
@@ -63,8 +74,9 @@ fn pages() -> Vec<(String, String)> {
             (name, fs::read_to_string(path).unwrap())
         })
         .collect();
+    pages.retain(|(name, _)| name != CONTENTS);
     pages.sort();
-    assert!(pages.len() >= 3, "found {} pages", pages.len());
+    assert!(pages.len() >= 13, "found {} pages", pages.len());
     pages
 }
 
@@ -189,7 +201,7 @@ fn what_the_pages_name_as_ours_exists() {
 
 #[test]
 fn what_stands_in_our_column_is_a_link_or_somebody_elses() {
-    for (page, text) in pages() {
+    for (page, text) in guides() {
         for row in rows(&text) {
             assert_eq!(row.len(), 3, "{page}: {row:?}");
             for (name, is_link) in code(row[1]) {
@@ -243,7 +255,7 @@ fn who_searches_for_a_name_of_theirs_finds_ours() {
     let mut finds = names();
     finds.extend(aliases());
     let mut missing = BTreeSet::new();
-    for (page, text) in pages() {
+    for (page, text) in guides() {
         for row in rows(&text).iter().filter(|row| row[1].contains("[`")) {
             let theirs = code(row[0]).into_iter().map(|(name, _)| name);
             // Attributes, macros and arguments are no names that an alias may have.
@@ -265,7 +277,44 @@ fn every_page_is_in_the_documentation_with_its_programs() {
     let front = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     for (page, text) in pages() {
         assert!(front.contains(&format!("include_str!(\"../docs/{page}\")")), "{page}");
-        assert!(text.matches("```rust").count() >= 4, "{page} shows little");
+        let fewest = if page.starts_with("coming-from-") { 4 } else { 1 };
+        assert!(text.matches("```rust").count() >= fewest, "{page} shows little");
         assert!(!text.contains("rust,ignore") && !text.contains("no_run"), "{page}");
+    }
+}
+
+#[test]
+fn the_table_of_contents_has_each_page_once_by_its_title() {
+    let contents = fs::read_to_string(root().join("docs").join(CONTENTS)).unwrap();
+    let listed: BTreeSet<_> = contents.lines().filter(|line| line.starts_with("- ")).collect();
+    let expected = pages().into_iter().map(|(page, text)| {
+        let title = text.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or("?");
+        format!("- [{title}]({page})")
+    });
+    let expected: BTreeSet<_> = expected.collect();
+    assert_eq!(listed, expected.iter().map(String::as_str).collect());
+    assert_eq!(contents.matches("](").count(), expected.len());
+}
+
+/// Whoever shows a picture shows one that is there, and every picture is shown; each can be read on light ground and on dark.
+#[test]
+fn every_picture_is_shown_and_has_both_its_grounds() {
+    let mut shown = BTreeSet::new();
+    for page in ["ARCHITECTURE.md", "README.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        shown.extend(
+            text.split("](docs/pictures/")
+                .skip(1)
+                .map(|after| after.split(')').next().unwrap().to_owned()),
+        );
+    }
+    let files = fs::read_dir(root().join("docs/pictures")).unwrap().map(|entry| entry.unwrap());
+    let there: BTreeSet<_> = files.map(|file| file.file_name().into_string().unwrap()).collect();
+    assert_eq!(there, shown);
+    for picture in there {
+        let text = fs::read_to_string(root().join("docs/pictures").join(&picture)).unwrap();
+        for part in ["<title>", "viewBox", "prefers-color-scheme: dark"] {
+            assert!(text.contains(part), "{picture}: {part}");
+        }
     }
 }

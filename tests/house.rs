@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 /// The floors of `loopbind-runtime/src`, lowest first: a module imports from its own and from lower
 /// ones only.
 const FLOORS: [&[&str]; 7] = [
-    &["error", "atomic", "ids", "panic", "clock", "context", "current", "sys", "sync", "blocking"],
+    &[
+        "error", "atomic", "ids", "panic", "clock", "context", "current", "sys", "sync", "trace",
+        "blocking",
+    ],
     &["attention", "inbox", "ready", "timers"],
     &["reactor", "task"],
     &["engine"],

@@ -5,7 +5,7 @@
 //! the thread was torn down. It holds the address of the running loop's home; an address names one
 //! loop for as long as anything refers to it, which a thread's id or name does not.
 //!
-//! Beside it, of the same kind, the place of the context that is current where no step of a loop has
+//! Beside it, of the same kind, with the feature `tracing`, whether a subscriber is being told of something; and the place of the context that is current where no step of a loop has
 //! one of its own. The thread's own, with a destructor, is touched by those alone who set a variable
 //! outside of loops.
 
@@ -38,6 +38,28 @@ pub(crate) fn plan() -> Option<&'static Plan> {
 #[cfg(feature = "faults")]
 pub(crate) fn replace_plan(plan: Option<&'static Plan>) -> Option<&'static Plan> {
     PLAN.replace(plan)
+}
+
+#[cfg(feature = "tracing")]
+thread_local! {
+    /// A subscriber is being told of something.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `f` as what tells a subscriber, unless that is what called this.
+#[cfg(feature = "tracing")]
+pub(crate) fn telling<R>(f: impl FnOnce() -> R) -> Option<R> {
+    struct Told;
+    impl Drop for Told {
+        fn drop(&mut self) {
+            TELLING.set(false);
+        }
+    }
+    if TELLING.replace(true) {
+        return None;
+    }
+    let _told = Told;
+    Some(f())
 }
 
 /// The running loop's home, or null.

@@ -15,6 +15,7 @@ mod ids;
 mod panic;
 pub mod sync;
 mod sys;
+mod trace;
 // 1: what is due.
 mod attention;
 mod inbox;

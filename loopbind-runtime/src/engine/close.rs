@@ -5,6 +5,7 @@ use crate::current;
 use crate::error::LoopError;
 use crate::panic::discard;
 use crate::task::{ExceptionContext, Phase, report_to_stderr};
+use crate::trace;
 
 /// A destructor that starts something whose destructor starts something, for ever, is a mistake;
 /// closing ends all the same.
@@ -31,6 +32,9 @@ impl Engine {
         }
         // From here on other threads are told. What they had posted is dropped with the rest.
         self.home.close_inbox();
+        if trace::wants_runs() {
+            self.report_subscriber(trace::closes(self.home.id, local.counts.alive.get()));
+        }
         self.note_cut_off();
         let mut late = 0;
         // Destructors may cancel, wake, schedule and start: go round until nothing comes of it. That is
@@ -113,10 +117,7 @@ impl Engine {
         let unheard = std::mem::take(&mut *self.thrown.borrow_mut());
         for payload in unheard {
             // Policy `Resume`, and no run came that it could have left.
-            report_to_stderr(&ExceptionContext::panicked(
-                "Task exception was never retrieved",
-                payload,
-            ));
+            self.tell(&ExceptionContext::panicked("Task exception was never retrieved", payload));
         }
     }
 }

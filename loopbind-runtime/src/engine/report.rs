@@ -7,8 +7,11 @@ use super::{Due, Engine, Exit, Hold, UnhandledPanic};
 use crate::attention::Matter;
 use crate::clock::Tick;
 use crate::panic::{caught, discard};
-use crate::task::{ExceptionContext, Keeper, Step, TaskInfo, TaskRef, report_to_stderr};
+use crate::task::{
+    ExceptionContext, Keeper, SUBSCRIBER_FAILED, Step, TaskInfo, TaskRef, report_to_stderr,
+};
 use crate::timers::TimerKey;
+use crate::trace;
 
 pub(crate) type Handler = Rc<dyn Fn(&Engine, &ExceptionContext)>;
 
@@ -52,18 +55,24 @@ impl Keeper for Engine {
         if took < self.slow_limit.get() {
             return;
         }
-        // DBG-03.
+        // DBG-03. Who is told may let go of the loop.
+        let _hold = self.hold();
         let seconds = took.as_secs_f64();
-        match step {
+        let told = match step {
             Step::Task(task) => {
                 report_to_stderr(&format_args!(
                     "Executing <Task {task}> took {seconds:.3} seconds"
                 ));
+                trace::slow_poll(&task.facts(self.home.id), seconds)
             }
-            Step::Callback(place) => report_to_stderr(&format_args!(
-                "Executing <Handle created at {place}> took {seconds:.3} seconds"
-            )),
-        }
+            Step::Callback(place) => {
+                report_to_stderr(&format_args!(
+                    "Executing <Handle created at {place}> took {seconds:.3} seconds"
+                ));
+                trace::slow_callback(self.home.id, place, seconds)
+            }
+        };
+        self.report_subscriber(told);
     }
 
     fn now(&self) -> Tick {
@@ -140,7 +149,27 @@ impl Engine {
                 witness.unseen.push(text);
             }
         }
+        self.tell(context);
+    }
+
+    /// Tells whoever reads standard error, and a subscriber.
+    pub(super) fn tell(&self, context: &ExceptionContext) {
         report_to_stderr(context);
+        let task = context.task.as_ref().map(|task| task.facts(self.home.id));
+        let panic = context.panic.as_ref().map(|panic| panic.message().unwrap_or("(not text)"));
+        let error = context.error.as_ref();
+        let told = trace::unhandled(self.home.id, &context.message, panic, error, task.as_ref());
+        if let Err(payload) = told {
+            // Not to the handler, which would tell it again.
+            report_to_stderr(&ExceptionContext::panicked(SUBSCRIBER_FAILED, payload));
+        }
+    }
+
+    /// What a subscriber threw, as it was told of the loop.
+    pub(super) fn report_subscriber(&self, told: trace::Told) {
+        if let Err(payload) = told {
+            self.home.local().report(ExceptionContext::panicked(SUBSCRIBER_FAILED, payload));
+        }
     }
 
     /// From here on it is written down what a test must not miss.

@@ -9,6 +9,7 @@ use crate::current::{self, Entered};
 use crate::error::LoopError;
 use crate::panic::PanicPayload;
 use crate::task::{LocalHome, Phase};
+use crate::trace;
 
 /// Why a run ended, other than by its `stop`.
 pub(crate) enum Exit {
@@ -75,8 +76,24 @@ impl Engine {
         Ok(Running { _entered: entered, hold })
     }
 
-    /// Turns until stopped.
+    /// Runs until stopped.
     pub(crate) fn run_on(&self) -> Result<(), Exit> {
+        if trace::wants_runs() { self.run_on_told() } else { self.turn_on() }
+    }
+
+    /// The same, with a subscriber who is told.
+    #[cold]
+    fn run_on_told(&self) -> Result<(), Exit> {
+        self.report_subscriber(trace::run_begins(self.home.id));
+        let ended = self.turn_on();
+        if !self.home.is_inherited() {
+            self.report_subscriber(trace::run_ends(self.home.id));
+        }
+        ended
+    }
+
+    /// Turns until stopped.
+    fn turn_on(&self) -> Result<(), Exit> {
         let (home, attention) = (Arc::as_ptr(&self.home), &self.home.local().attention);
         self.let_escape()?;
         let mut patience = self.patience();

@@ -20,10 +20,12 @@ use super::life;
 use super::memory;
 use super::raw::{Stage, TaskCell};
 use super::refs::Refs;
+use super::span;
 use super::state::{CALLBACK, COLD, CONTEXT, DONE, HANDLE, NEW, REMOTE, ROOT, SCHEDULED, State};
 use crate::error::LoopError;
 use crate::ids::TaskId;
 use crate::panic::discard;
+use crate::trace;
 
 /// Who a task is to be.
 pub(crate) struct Birth {
@@ -198,7 +200,11 @@ impl LocalHome {
             }
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
-            Task::new(TaskRef::own(header))
+            let task = TaskRef::own(header);
+            if trace::wants_tasks() {
+                span::begin(&task);
+            }
+            Task::new(task)
         }
     }
 
@@ -291,8 +297,11 @@ impl LocalHome {
         unsafe {
             life::enlist(header, self.local());
             self.local().ready.push(header.cast());
+            self.local().root.set(Some(header));
+            if trace::wants_tasks() {
+                span::begin(&TaskRef::share(header));
+            }
         }
-        self.local().root.set(Some(header));
         Root { header, _future: PhantomData }
     }
 
@@ -372,9 +381,13 @@ where
     // SAFETY: new; one reference is the inbox's, one the caller's. Refused, both are ours, and the
     // cell is dropped with what is in it, on the thread it came from.
     unsafe {
+        if trace::wants_tasks() {
+            span::begin_elsewhere(header.as_ref(), home.id);
+        }
         match Home::post(Arc::as_ptr(home), header.cast()) {
             Ok(()) => Ok(RemoteRef::own(header, id)),
             Err(_) => {
+                span::end_elsewhere(header.as_ref());
                 (header.as_ref().vtable.free)(header);
                 Err(LoopError::Closed)
             }

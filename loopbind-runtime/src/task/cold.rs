@@ -11,6 +11,7 @@ use super::grace::Grace;
 use super::header::{Header, TaskRef};
 use super::state::COLD;
 use crate::ids::TaskId;
+use crate::trace::Span;
 
 #[derive(Default)]
 pub(super) struct Cold {
@@ -31,6 +32,8 @@ pub(super) struct Cold {
     pub(super) former_polls: u64,
     /// Its wakers, and other references, that are kept by what cannot leave this thread: see `sync::Tally`.
     pub(super) kept: u32,
+    /// What a subscriber has for it. Out while it is entered.
+    pub(super) span: Option<Span>,
 }
 
 /// Where a header has it.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::ids::TaskId;
+use crate::ids::{LoopId, TaskId};
+use crate::trace::Facts;
 
 /// A task as it stood when it was asked for.
 ///
@@ -36,6 +37,19 @@ pub struct TaskInfo {
     pub polls: u64,
     /// Time spent in its polls. Zero unless the loop is in debug mode: no clock is read otherwise.
     pub busy: Duration,
+}
+
+impl TaskInfo {
+    /// The same for a subscriber.
+    pub(crate) fn facts(&self, event_loop: LoopId) -> Facts<'_> {
+        Facts {
+            event_loop,
+            id: self.id,
+            name: self.name.as_deref(),
+            parent: self.parent,
+            place: self.spawned_at,
+        }
+    }
 }
 
 /// What a task is doing.

@@ -17,9 +17,10 @@ use super::header::{Header, TaskRef};
 use super::home::{Local, Step, increment};
 use super::raw::{Polled, Spill, Unread};
 use super::refs::Errand;
+use super::span;
 use super::state::{
     ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT,
-    SCHEDULED, State, TOLD,
+    SCHEDULED, State, TOLD, TRACED,
 };
 use super::waker;
 use crate::attention::Matter;
@@ -129,7 +130,7 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, and on the owner's thread.
     unsafe {
         let head = header.as_ref();
-        if head.has(DONE | CANCEL | CALLBACK) || local.debug.get() {
+        if head.has(DONE | CANCEL | CALLBACK | TRACED) || local.debug.get() {
             return run_with_care(header, local);
         }
         // Nothing of the user's runs between a pending poll and the next entry, which is the current
@@ -141,7 +142,7 @@ pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
     }
 }
 
-/// The same for whatever is more than a poll: callbacks, ends, and debug mode.
+/// The same for whatever is more than a poll: callbacks, ends, spans, and debug mode.
 #[inline(never)]
 unsafe fn run_with_care(header: NonNull<Header>, local: &Local) {
     // SAFETY: as `run`.
@@ -151,7 +152,10 @@ unsafe fn run_with_care(header: NonNull<Header>, local: &Local) {
             return;
         }
         let began = local.debug.get().then(Instant::now);
-        let polled = if head.has(CALLBACK) { call(header, local) } else { poll(header, local) };
+        let polled = match head.has(CALLBACK) {
+            true => call(header, local),
+            false => poll_within_span(header, local),
+        };
         if let Some(began) = began {
             clock_step(head, local, began);
         }
@@ -166,15 +170,39 @@ unsafe fn run_with_care(header: NonNull<Header>, local: &Local) {
 unsafe fn poll(header: NonNull<Header>, local: &Local) -> Polled {
     // SAFETY: as `run`.
     unsafe {
-        let head = header.as_ref();
-        local.tries.step.set(0);
-        // Cleared before the poll, so that a wake during it schedules again.
-        head.clear(SCHEDULED);
-        increment(&local.counts.polls);
-        head.count_poll();
-        local.current.set(Some(header));
+        begin_poll(header, local);
+        poll_on(header)
+    }
+}
+
+#[inline(always)]
+unsafe fn begin_poll(header: NonNull<Header>, local: &Local) {
+    // SAFETY: as `run`.
+    let head = unsafe { header.as_ref() };
+    local.tries.step.set(0);
+    // Cleared before the poll, so that a wake during it schedules again.
+    head.clear(SCHEDULED);
+    increment(&local.counts.polls);
+    head.count_poll();
+    local.current.set(Some(header));
+}
+
+#[inline(always)]
+unsafe fn poll_on(header: NonNull<Header>) -> Polled {
+    // SAFETY: as `run`.
+    unsafe {
         let waker = waker::borrowed(&header);
-        (head.vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
+        (header.as_ref().vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
+    }
+}
+
+/// The same within the task's span, if it has one. What the subscriber asks for as it is told is asked for during the
+/// poll: it has begun by then, and is not over.
+unsafe fn poll_within_span(header: NonNull<Header>, local: &Local) -> Polled {
+    // SAFETY: as `run`.
+    unsafe {
+        begin_poll(header, local);
+        span::within(header.as_ref(), local, || poll_on(header))
     }
 }
 
@@ -187,8 +215,7 @@ unsafe fn call(header: NonNull<Header>, local: &Local) -> Polled {
         head.set(CALLED);
         increment(&local.counts.callbacks);
         local.current.set(Some(header));
-        let waker = waker::borrowed(&header);
-        (head.vtable.poll)(header, &mut std::task::Context::from_waker(&waker))
+        poll_on(header)
     }
 }
 
@@ -333,7 +360,9 @@ pub(super) unsafe fn drop_cancelled(header: NonNull<Header>, local: &Local) {
         // The destructors see the task whose they are, and its context: also where another loop
         // runs, or none.
         let before = local.current.replace(Some(header));
-        let dropped = within_its_own(head, local, || (head.vtable.drop_future)(header));
+        let dropped = within_its_own(head, local, || {
+            span::within(head, local, || (head.vtable.drop_future)(header))
+        });
         local.current.set(before);
         let error = match dropped {
             Ok(()) => TaskError::Cancelled,
@@ -370,6 +399,7 @@ unsafe fn finish(header: NonNull<Header>, local: &Local, spill: Spill) {
             let spilled = ExceptionContext::panicked(message, payload).of(head.info());
             within_its_own(head, local, || local.report(spilled));
         }
+        span::end(head, local);
         notify(head, local);
         if head.has(ROOT) {
             // Its reference waits for the run, and its outcome is worth nothing, not even the dropping.
@@ -561,6 +591,7 @@ pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool
             delist(header, local);
         }
         local.root.set(None);
+        span::end(head, local);
         !head.has(SCHEDULED)
     }
 }

@@ -38,6 +38,7 @@
 //! | `FUTURE` | birth | the future's end, before it is dropped | the cell holds the future |
 //! | `OUTCOME` | the storing | the taking, or dropping | the cell holds the outcome |
 //! | `COLD` | the first use | never | there is a `Cold` |
+//! | `TRACED` | `span::begin` | the end | it has a span, which its steps enter |
 //! | `REMOTE` | the first reference that may leave the thread | never | the end is to be shown in `refs`, too |
 //!
 //! The loop holds one reference to a task until it is `DONE` and not `SCHEDULED`.
@@ -64,3 +65,5 @@ pub(crate) const KEEPS: State = 1 << 17;
 pub(crate) const FUTURE: State = 1 << 18;
 pub(crate) const OUTCOME: State = 1 << 19;
 pub(crate) const COLD: State = 1 << 20;
+/// No bit at all without the feature, so that nobody looks for it.
+pub(crate) const TRACED: State = if cfg!(feature = "tracing") { 1 << 21 } else { 0 };
