@@ -253,6 +253,19 @@ fn a_sleep_moves_with_its_future() {
     second.run_until_complete(LoopTimer.sleep(SECOND)).unwrap();
 }
 
+/// One that never ends does not end there, either, whichever clock began first.
+#[test]
+fn a_sleep_without_end_moves_and_never_ends() {
+    let loops = [virtual_loop(), virtual_loop(), virtual_loop()];
+    let sleep = loops[1].run_until_complete(async { Some(LoopTimer.sleep(Duration::MAX)) });
+    let mut sleep = sleep.unwrap().unwrap();
+    for event_loop in &loops {
+        let polled = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
+        assert!(event_loop.run_until_complete(polled).unwrap().is_pending());
+        assert_eq!(event_loop.next_deadline(), None);
+    }
+}
+
 #[test]
 fn a_sleep_polled_outside_of_runs_says_so() {
     let mut sleep = LoopTimer.sleep(SECOND);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ::hyper::rt::{Sleep, Timer};
 
-use crate::clock::{self, Tick};
+use crate::clock::{self, Clock, NEVER, Tick};
 use crate::engine::{Alarms, Due, Engine};
 use crate::error::LoopError;
 use crate::task::{Home, post_callback};
@@ -54,7 +54,7 @@ impl Timer for LoopTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
         let when = Engine::with_running(|engine| {
             let clock = &engine.alarms.clock;
-            When::At(clock.instant(clock::after(clock.read(), duration)))
+            When::on(clock, clock::after(clock.read(), duration))
         });
         Box::pin(LoopSleep { when: when.unwrap_or(When::After(duration)), timer: None })
     }
@@ -84,6 +84,16 @@ enum When {
     /// Made outside of runs: counts from the first poll.
     After(Duration),
     At(Instant),
+}
+
+impl When {
+    fn on(clock: &Clock, at: Tick) -> Self {
+        match at {
+            // Clocks end at different instants: what is behind the end of one is behind that of any.
+            NEVER => When::After(Duration::MAX),
+            at => When::At(clock.instant(at)),
+        }
+    }
 }
 
 /// Which timer it is, for whoever may get at it.
@@ -138,7 +148,7 @@ impl LoopSleep {
             When::At(deadline) => clock.tick(deadline),
             When::After(delay) => {
                 let at = clock::after(clock.read(), delay);
-                self.when = When::At(clock.instant(at));
+                self.when = When::on(clock, at);
                 at
             }
         }
