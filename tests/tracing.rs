@@ -18,7 +18,7 @@ use tracing::subscriber::with_default;
 use tracing::{Event, Level, Metadata, Subscriber, debug_span};
 use tracing_core::span::Current;
 
-use support::{Trace, note_reports, turn, virtual_loop};
+use support::{Trace, in_good_child, note_reports, turn, virtual_loop};
 
 type Hook = dyn Fn(&str) + Send + Sync;
 type LocalHook = Rc<dyn Fn(&str)>;
@@ -539,6 +539,28 @@ fn a_subscriber_that_starts_a_task_for_all_it_hears_comes_to_an_end() {
         trace.assert(&["new a", "enter a", "exit a", "enter a", "exit a", "close a"]);
         assert_eq!(*ran.lock().unwrap(), 5); // all but the first, which was told outside
     });
+}
+
+/// A global subscriber is called from inside of itself, unlike one of a thread: only loopbind keeps it from that.
+#[test]
+fn a_global_subscriber_that_starts_tasks_and_reports_errors_comes_to_an_end() {
+    in_good_child(
+        "a_global_subscriber_that_starts_tasks_and_reports_errors_comes_to_an_end",
+        || {
+            let trace = Trace::new();
+            let hook = |_: &str| {
+                if let Ok(event_loop) = loopbind::get_running_loop() {
+                    event_loop.create_task(async {}).detach();
+                    event_loop.call_exception_handler(&loopbind::ExceptionContext::new("heard"));
+                }
+            };
+            tracing::subscriber::set_global_default(Scribe::new(&trace, hook)).unwrap();
+            let event_loop = virtual_loop();
+            named(&event_loop, "a", async {}).detach();
+            while turn(&event_loop) > 0 {}
+            trace.assert(&["new a", "enter a", "exit a", "close a"]);
+        },
+    );
 }
 
 #[test]
