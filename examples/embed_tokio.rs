@@ -1,8 +1,9 @@
-//! A loop inside tokio, on tokio's own thread: tokio's reactor and timer do the watching, and tokio's
-//! things can be awaited in our tasks.
+//! A loop inside a tokio runtime that is there already, on its own thread: tokio's reactor and timer do the
+//! watching, and tokio's things can be awaited in our tasks. A program that has no runtime yet writes
+//! `#[loop_main(host = "tokio")]`: see `guest_tokio`.
 //!
 //! ```sh
-//! cargo run --example embed_tokio
+//! cargo run --features tokio --example embed_tokio
 //! ```
 
 use std::rc::Rc;
@@ -10,9 +11,6 @@ use std::time::Duration;
 
 use loopbind::{EventLoop, get_running_loop, spawn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-#[path = "hosts/tokio.rs"]
-mod tokio_host;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -47,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .detach();
 
-    let drive = event_loop.drive_with(tokio_host::TokioHost::default());
+    let drive = event_loop.drive_with(loopbind::tokio::Host::new());
     runtime.block_on(drive)?;
     println!("the guest has stopped; tokio goes on");
     Ok(())

@@ -57,6 +57,7 @@
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
+//! | use libraries made for tokio | the module `tokio`, by the feature of that name |
 //! | test, and explore schedules | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //! | see what goes on | [`EventLoop::all_tasks`], [`EventLoop::metrics`], [`Builder::debug`] |
 //! | read on, page by page | the [`book`] |
@@ -84,6 +85,7 @@
 //! |---|---|---|
 //! | `macros` | default | the attributes [`loop_main`], [`loop_thread`], [`loop_test`] |
 //! | `hyper` | | the module `hyper`: what hyper 1 asks of a runtime, and nothing of it `Send` |
+//! | `tokio` | | libraries made for tokio in our tasks: the module `tokio`, `host = "tokio"` for the attributes, tokio's traits for our streams |
 //! | `plain-allocation` | | every task allocated by itself, for tools that watch the allocator |
 //! | `tracing` | | for subscribers of the [`tracing`](https://docs.rs/tracing) crate's: a span for each task, events for runs, slow steps and what nobody handled, see [Tracing](#tracing) |
 //! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
@@ -114,6 +116,9 @@ pub use loopbind_macros::{loop_main, loop_test, loop_thread};
 #[cfg(feature = "hyper")]
 #[doc(inline)]
 pub use loopbind_runtime::hyper;
+#[cfg(feature = "tokio")]
+#[doc(inline)]
+pub use loopbind_runtime::tokio;
 pub use loopbind_runtime::{
     Abandoned, AbortHandle, AbortOnDrop, Async, BlockingInfo, BlockingTask, Bound, Builder, Drive,
     DriveWith, EventLoop, ExceptionContext, Handle, Host, Join, LoopError, LoopHandle, LoopId,

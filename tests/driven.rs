@@ -15,12 +15,11 @@ use loopbind::{Async, EventLoop, LoopError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 mod support;
-#[path = "../examples/hosts/tokio.rs"]
-mod tokio_host;
 
+#[cfg(feature = "tokio")]
 fn under_tokio(event_loop: &EventLoop) -> Result<(), LoopError> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tokio.block_on(event_loop.drive_with(tokio_host::TokioHost::default()))
+    tokio.block_on(event_loop.drive_with(loopbind::tokio::Host::new()))
 }
 
 fn under_anybody(event_loop: &EventLoop) -> Result<(), LoopError> {
@@ -52,6 +51,7 @@ fn a_level_is_not_an_edge_under_any_executor() {
     a_watch_that_takes_a_byte_at_a_time(under_anybody);
 }
 
+#[cfg(feature = "tokio")]
 #[test]
 fn a_level_is_not_an_edge_under_tokio() {
     a_watch_that_takes_a_byte_at_a_time(under_tokio);
@@ -91,6 +91,7 @@ fn all_are_served_under_any_executor() {
     more_than_a_look_has_room_for(under_anybody);
 }
 
+#[cfg(feature = "tokio")]
 #[test]
 fn all_are_served_under_tokio() {
     more_than_a_look_has_room_for(under_tokio);
@@ -178,6 +179,7 @@ fn a_virtual_clock_jumps_under_any_executor() {
     support::in_good_child(test, || a_virtual_clock(under_anybody));
 }
 
+#[cfg(feature = "tokio")]
 #[test]
 fn a_virtual_clock_jumps_under_tokio() {
     support::in_good_child("a_virtual_clock_jumps_under_tokio", || a_virtual_clock(under_tokio));

@@ -4,13 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use loopbind::tokio::Host;
 use loopbind::{EventLoop, LoopError, get_running_loop, spawn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-#[path = "../examples/hosts/tokio.rs"]
-mod tokio_host;
-
-use tokio_host::TokioHost;
 
 fn tokio_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -42,7 +38,7 @@ fn tokio_s_timers_and_sockets_are_awaited_in_our_tasks() {
             guest.stop();
         })
         .detach();
-    tokio_runtime().block_on(event_loop.drive_with(TokioHost::default())).unwrap();
+    tokio_runtime().block_on(event_loop.drive_with(Host::new())).unwrap();
     assert_eq!(*trace.borrow(), ["tokio's timer", "our timer", "tokio's socket"]);
 }
 
@@ -63,7 +59,7 @@ fn the_host_s_tasks_and_the_guest_s_wake_each_other() {
     let local = tokio::task::LocalSet::new();
     let guest = event_loop.clone();
     let host = runtime.block_on(local.run_until(async move {
-        let drive = tokio::task::spawn_local(guest.drive_with(TokioHost::default()));
+        let drive = tokio::task::spawn_local(guest.drive_with(Host::new()));
         let mut number = 0;
         for _ in 0..100 {
             to_guest.send(number).unwrap();

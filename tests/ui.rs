@@ -14,3 +14,10 @@ fn wrong_programs_are_told_why() {
 fn right_programs_compile_and_run() {
     trybuild::TestCases::new().pass("tests/ui/pass/*.rs");
 }
+
+/// `ui/host` is what the feature `tokio` adds to that, and `ui/no_host` what is said without it.
+#[test]
+fn a_host_needs_its_feature_and_the_real_clock() {
+    let place = if cfg!(feature = "tokio") { "host" } else { "no_host" };
+    trybuild::TestCases::new().compile_fail(format!("tests/ui/{place}/*.rs"));
+}

@@ -63,6 +63,7 @@ use proc_macro::TokenStream;
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
 /// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
 /// | `ctrl_c = "cancel"` | the first Ctrl-C cancels the body of an `async fn`, the second ends the process: see below |
+/// | `host = "tokio"` | the loop is a guest of tokio's runtime, on the same thread, and libraries made for tokio work in its tasks: see `loopbind::tokio`; by the feature `tokio` |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | see below |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported: `crate = my_framework::loopbind` |
@@ -183,6 +184,7 @@ pub fn loop_main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `core = 0` | with `spawn`: the index of the processor core the thread stays on, a `usize` |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
 /// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
+/// | `host = "tokio"` | the loop is a guest of tokio's runtime, on the same thread, and libraries made for tokio work in its tasks: see `loopbind::tokio`; by the feature `tokio` |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | permits a call that looks like a run inside the run |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported |
@@ -242,6 +244,7 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = "…"` | the name of the loop |
 /// | `debug`, `debug = bool` | debug mode on, or as the value says |
 /// | `spin = "50us"` | how long the loop looks for work before it sleeps, at most: a whole number with `ns`, `us`, `ms` or `s`, or an expression of type `Duration`; see `loopbind::Builder::spin` |
+/// | `host = "tokio"` | the loop is a guest of tokio's runtime, on the same thread, and libraries made for tokio work in its tasks: see `loopbind::tokio`; by the feature `tokio` |
 /// | `builder = expression` | the `loopbind::Builder` to make the loop with; the other options stand above what it says |
 /// | `allow_nested_run` | permits a call that looks like a run inside the run |
 /// | `crate = path` | where the crate `loopbind` is, if it was renamed or re-exported |
@@ -304,7 +307,7 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Errors at compile time
 ///
-/// As under `#[loop_main]`; also `seed` together with `seeds`, an empty range of seeds, and a
+/// As under `#[loop_main]`; also `host` together with `virtual_time`, `seed` together with `seeds`, an empty range of seeds, and a
 /// `timeout` without a unit.
 #[doc(alias("IsolatedAsyncioTestCase", "start_paused"))]
 #[proc_macro_attribute]

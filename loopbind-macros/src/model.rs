@@ -112,6 +112,17 @@ fn settings(given: Vec<Given>, place: Place, is_async: bool, errors: &mut Errors
                 );
                 continue;
             }
+            Known::Host | Known::VirtualTime
+                if settings
+                    .iter()
+                    .any(|before| matches!(before.known, Known::Host | Known::VirtualTime)) =>
+            {
+                errors.at(
+                    option.span,
+                    "tokio's timers and sockets go by the real clock, and under `virtual_time` the loop would not wait for them: keep one of `host` and `virtual_time`",
+                );
+                continue;
+            }
             Known::Seed | Known::Seeds
                 if settings
                     .iter()

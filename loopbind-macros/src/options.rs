@@ -27,13 +27,14 @@ pub(crate) enum Known {
     Debug,
     Spin,
     CtrlC,
+    Host,
     AllowNestedRun,
     Crate,
     Builder,
 }
 
 impl Known {
-    const ALL: [Known; 14] = [
+    const ALL: [Known; 15] = [
         Known::Spawn,
         Known::VirtualTime,
         Known::Seed,
@@ -45,6 +46,7 @@ impl Known {
         Known::Debug,
         Known::Spin,
         Known::CtrlC,
+        Known::Host,
         Known::AllowNestedRun,
         Known::Crate,
         Known::Builder,
@@ -64,6 +66,7 @@ impl Known {
             Known::Debug => "debug",
             Known::Spin => "spin",
             Known::CtrlC => "ctrl_c",
+            Known::Host => "host",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate",
             Known::Builder => "builder",
@@ -84,6 +87,7 @@ impl Known {
             Known::Debug => "debug",
             Known::Spin => "spin = \"50us\"",
             Known::CtrlC => "ctrl_c = \"cancel\"",
+            Known::Host => "host = \"tokio\"",
             Known::AllowNestedRun => "allow_nested_run",
             Known::Crate => "crate = path::to::loopbind",
             Known::Builder => "builder = EventLoop::builder()",
@@ -97,8 +101,9 @@ impl Known {
     /// The method of `Setup` that takes its value.
     pub(crate) fn method(self) -> &'static str {
         match self {
-            // Its value chooses the method.
+            // Their values choose the method.
             Known::CtrlC => "ctrl_c_cancels",
+            Known::Host => "host_tokio",
             _ => self.key(),
         }
     }
@@ -109,6 +114,7 @@ impl Known {
             Known::Name
             | Known::Debug
             | Known::Spin
+            | Known::Host
             | Known::AllowNestedRun
             | Known::Crate
             | Known::Builder => None,

@@ -27,6 +27,7 @@ pub(crate) fn check(known: Known, value: Expr, errors: &mut Errors) -> Option<Va
         Known::Timeout => return time(value, TIMEOUT, Least::Some, errors),
         Known::Spin => return time(value, SPIN, Least::None, errors),
         Known::CtrlC => return ctrl_c(value, errors),
+        Known::Host => return host(value, errors),
         Known::Builder => kind_of(&value).map(|_| {
             "`builder` takes a `loopbind::Builder`: write `builder = EventLoop::builder()`"
                 .to_owned()
@@ -183,6 +184,23 @@ fn ctrl_c(value: Expr, errors: &mut Errors) -> Option<Value> {
         Some(Kind::Text(text)) if text.value() == "cancel" => return Some(Value::Nothing),
         Some(Kind::Text(text)) => format!("`ctrl_c` knows no \"{}\": {USAGE}", text.value()),
         _ => format!("`ctrl_c` takes a word in quotes, as it stands: {USAGE}"),
+    };
+    errors.over(value, message);
+    None
+}
+
+/// The one host that there is. It needs a feature: without it, what the expansion calls is not there.
+fn host(value: Expr, errors: &mut Errors) -> Option<Value> {
+    const USAGE: &str = "there is `host = \"tokio\"`: the loop is a guest of tokio's runtime on the same thread, and libraries made for tokio work in its tasks";
+    let message = match kind_of(&value) {
+        Some(Kind::Text(text)) if text.value() == "tokio" => {
+            if cfg!(feature = "tokio") {
+                return Some(Value::Nothing);
+            }
+            "`host = \"tokio\"` needs the feature `tokio` of the crate `loopbind`: write `loopbind = { version = \"..\", features = [\"tokio\"] }` in Cargo.toml".to_owned()
+        }
+        Some(Kind::Text(text)) => format!("`host` knows no \"{}\": {USAGE}", text.value()),
+        _ => format!("`host` takes a word in quotes, as it stands: {USAGE}"),
     };
     errors.over(value, message);
     None

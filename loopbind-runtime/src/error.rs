@@ -70,6 +70,22 @@ pub enum LoopError {
     /// `time::advance` works on loops built with `Builder::virtual_time` only.
     #[error("the clock of this event loop is real: it cannot be advanced")]
     RealClock,
+    /// A loop that was built as a guest of tokio's has its host for good: run it, and tokio runs with it.
+    #[error(
+        "this event loop is tokio's guest: run it, and tokio runs with it; nobody else can drive it"
+    )]
+    HasHost,
+    /// A loop that brings a tokio runtime along was to run inside of another one. There, drive an ordinary
+    /// loop: `EventLoop::drive_with(loopbind::tokio::Host::new())`.
+    #[error(
+        "Cannot run the event loop, and the tokio runtime it is a guest of, inside of another tokio runtime"
+    )]
+    InsideTokio,
+    /// Virtual time and a host do not go together: tokio's timers and sockets go by the real clock.
+    #[error(
+        "an event loop with virtual time cannot be tokio's guest: tokio goes by the real clock"
+    )]
+    VirtualGuest,
     /// The operating system refused something the loop needs, such as a descriptor or a thread.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -45,6 +45,8 @@ pub mod time;
 pub use binding::Bound;
 pub use engine::{Metrics, UnhandledPanic};
 pub use error::{LoopError, StuckTask};
+#[cfg(feature = "tokio")]
+pub use event_loop::tokio;
 pub use event_loop::{
     Abandoned, BlockingInfo, BlockingTask, Builder, Drive, DriveWith, EventLoop, Handle, Host,
     LoopHandle, RemoteTask, Runner, TimerHandle, Turn, get_bound_loop, get_event_loop,

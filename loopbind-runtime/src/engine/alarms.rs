@@ -35,6 +35,8 @@ pub(crate) struct Alarms {
     fired: Cell<u64>,
     /// When a timer fired last.
     last_fired: Cell<Tick>,
+    /// Of a loop that is a guest: who sleeps for it has a new deadline to hear of.
+    guest: Option<LocalHome>,
 }
 
 impl Alarms {
@@ -45,7 +47,12 @@ impl Alarms {
             bound: Cell::new(NEVER),
             fired: Cell::new(0),
             last_fired: Cell::new(-NEVER),
+            guest: None,
         }
+    }
+
+    pub(super) fn of_guest(clock: Clock, home: LocalHome) -> Self {
+        Alarms { guest: Some(home), ..Alarms::new(clock) }
     }
 
     #[inline]
@@ -58,7 +65,9 @@ impl Alarms {
 
     #[inline]
     pub(crate) fn set(&self, at: Tick, due: Due) -> TimerKey {
-        self.change(|timers| timers.insert(at, due))
+        let key = self.change(|timers| timers.insert(at, due));
+        self.tell_host();
+        key
     }
 
     /// Takes a timer back, if it has not fired. What comes out is the user's: drop it, or not, with
@@ -71,7 +80,16 @@ impl Alarms {
     /// Moves a timer that has not fired, as if it were set anew, and gives its new name.
     #[inline]
     pub(crate) fn reset(&self, key: TimerKey, at: Tick) -> Option<TimerKey> {
-        self.change(|timers| timers.reset(key, at))
+        let key = self.change(|timers| timers.reset(key, at));
+        self.tell_host();
+        key
+    }
+
+    #[inline]
+    fn tell_host(&self) {
+        if let Some(home) = &self.guest {
+            home.take_in();
+        }
     }
 
     /// Whether the timer is waiting; if it is, `waker` is the one it wakes from now on.

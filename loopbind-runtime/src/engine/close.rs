@@ -1,5 +1,7 @@
 //! The end of a loop: everything of the user's is dropped, here, once, in order of creation.
 
+use std::time::Duration;
+
 use super::{Due, Engine};
 use crate::current;
 use crate::error::LoopError;
@@ -12,8 +14,13 @@ use crate::trace;
 const MOST_LATE: usize = 1_000_000;
 
 impl Engine {
-    /// Refused while the loop runs; done once; from any other place it always succeeds.
+    /// Refused while the loop runs; done once; from any other place it always succeeds, and does not block.
     pub(crate) fn close(&self) -> Result<(), LoopError> {
+        self.close_within(Duration::ZERO)
+    }
+
+    /// The same, with so long for the blocking work of a host.
+    pub(crate) fn close_within(&self, limit: Duration) -> Result<(), LoopError> {
         self.home.check_fork()?;
         if current::is_running(std::sync::Arc::as_ptr(&self.home)) {
             return Err(LoopError::CloseWhileRunning);
@@ -23,6 +30,20 @@ impl Engine {
             return Ok(());
         }
         local.phase.set(Phase::Closing);
+        self.within_host(|| self.empty());
+        if let Some(lodging) = &self.lodging {
+            if !lodging.leave(limit) && !limit.is_zero() {
+                self.call_handler(&ExceptionContext::new(
+                    "the event loop ends with blocking work of its host's that is not over",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops everything, and gives every descriptor back.
+    fn empty(&self) {
+        let local = self.home.local();
         if local.debug.get() {
             report_to_stderr(&format_args!(
                 "Close event loop {} with {} tasks pending",
@@ -56,7 +77,6 @@ impl Engine {
         }
         self.home.clear_spares();
         local.phase.set(Phase::Closed);
-        Ok(())
     }
 
     /// In a forked child: closed by their numbers. Nothing is removed from the epoll, which is the

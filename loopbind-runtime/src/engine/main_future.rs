@@ -96,6 +96,19 @@ impl Engine {
         future: F,
         place: &'static Location<'static>,
     ) -> Result<F::Output, LoopError> {
+        if self.has_host() {
+            // A refusal enters nothing.
+            self.check_can_run()?;
+            return self.within_host(|| self.complete_inside(future, place));
+        }
+        self.complete_inside(future, place)
+    }
+
+    fn complete_inside<F: IntoFuture>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
         let running = self.enter()?;
         let (ended, outcome) = {
             let mut main = pin!(Main { future: Some(future.into_future()), outcome: None });

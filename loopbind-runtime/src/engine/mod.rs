@@ -4,6 +4,8 @@ mod alarms;
 mod close;
 mod dead_end;
 mod exploration;
+mod guest;
+mod host;
 mod main_future;
 mod report;
 mod running;
@@ -21,6 +23,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use alarms::{Alarms, Due};
 use exploration::Exploration;
+#[cfg(feature = "tokio")]
+pub(crate) use host::Guest;
+pub use host::Host;
+pub(crate) use host::{Lodging, LodgingMaker};
 use report::Witness;
 pub(crate) use report::{Handler, Leftover};
 pub(crate) use running::{Exit, check_none_runs};
@@ -74,6 +80,8 @@ pub(crate) struct Engine {
     witness: RefCell<Option<Witness>>,
     /// Who keeps a list of the thread's loops, to be told when this one is gone.
     registrar: Cell<Option<fn(LoopId)>>,
+    /// Where it lives, if it is a guest.
+    lodging: Option<Box<dyn Lodging>>,
     me: Weak<Engine>,
 }
 
@@ -132,6 +140,9 @@ impl Engine {
     pub(crate) fn make(settings: Settings) -> Result<Hold, LoopError> {
         let owner = sys::current_thread().ok_or(LoopError::ThreadExiting)?.id();
         sys::watch_forks();
+        if settings.virtual_time && settings.lodging.is_some() {
+            return Err(LoopError::VirtualGuest);
+        }
         let (driver, bell) = Driver::new()?;
         let kind = if settings.virtual_time { ClockKind::Virtual } else { ClockKind::Real };
         let event_interval = match kind {
@@ -147,9 +158,14 @@ impl Engine {
         let home = LocalHome::new(settings.name, owner, kind, bell);
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
+        let lodging = settings.lodging.as_ref().map(LodgingMaker::make).transpose()?;
+        let alarms = match &lodging {
+            Some(_) => Alarms::of_guest(Clock::new(kind), home.clone()),
+            None => Alarms::new(Clock::new(kind)),
+        };
         let engine = Rc::new_cyclic(|me| Engine {
             home,
-            alarms: Rc::new(Alarms::new(Clock::new(kind))),
+            alarms: Rc::new(alarms),
             reactor,
             lent: OnceCell::new(),
             kept_bell: RefCell::new(None),
@@ -169,6 +185,7 @@ impl Engine {
             watchdog: Cell::new(None),
             witness: RefCell::new(None),
             registrar: Cell::new(None),
+            lodging,
             me: Weak::clone(me),
         });
         let keeper: NonNull<dyn Keeper> = NonNull::from(&*engine);
@@ -231,6 +248,11 @@ impl Engine {
             self.home.park();
         }
         Ok(fd.as_fd())
+    }
+
+    /// Whether it is a guest from its making to its end.
+    pub(crate) fn has_host(&self) -> bool {
+        self.lodging.is_some()
     }
 
     pub(crate) fn watch(&self, until: Option<Instant>) {

@@ -58,7 +58,11 @@ impl Engine {
         if current::is_running(Arc::as_ptr(&self.home)) {
             return Err(LoopError::AlreadyRunning);
         }
-        check_none_runs()
+        check_none_runs()?;
+        match &self.lodging {
+            Some(lodging) => lodging.check(),
+            None => Ok(()),
+        }
     }
 
     /// Checks first, and only then changes anything.
@@ -96,6 +100,9 @@ impl Engine {
     fn turn_on(&self) -> Result<(), Exit> {
         let (home, attention) = (Arc::as_ptr(&self.home), &self.home.local().attention);
         self.let_escape()?;
+        if let Some(lodging) = &self.lodging {
+            return self.run_there(&**lodging);
+        }
         let mut patience = self.patience();
         loop {
             let ran = self.turn(patience).map_err(LoopError::Io)?;
@@ -118,7 +125,7 @@ impl Engine {
 
     /// Sees to what wants attention after an iteration that ran so many entries. True: the run ends.
     #[inline(never)]
-    fn is_over(&self, ran: usize) -> Result<bool, Exit> {
+    pub(super) fn is_over(&self, ran: usize) -> Result<bool, Exit> {
         let attention = &self.home.local().attention;
         self.home.check_fork()?;
         let is_dead = attention.is_wanted_for(Matter::DeadEnd) && ran == 0;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::host::LodgingMaker;
+
 /// Where a panic goes that nobody awaits.
 ///
 /// ```
@@ -39,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) unhandled: UnhandledPanic,
     /// How long the end of a run waits for cleanup and for blocking work.
     pub(crate) shutdown_limit: Duration,
+    /// Whose guest it is, if it is one.
+    pub(crate) lodging: Option<LodgingMaker>,
 }
 
 impl Default for Settings {
@@ -54,6 +58,7 @@ impl Default for Settings {
             unhandled: UnhandledPanic::Report,
             // asyncio's five minutes.
             shutdown_limit: Duration::from_secs(300),
+            lodging: None,
         }
     }
 }

@@ -45,9 +45,17 @@ pub(crate) enum Patience {
 }
 
 impl Engine {
+    /// Runs one iteration, wherever the loop sleeps.
+    pub(crate) fn turn_once(&self, patience: Patience) -> io::Result<usize> {
+        match &self.lodging {
+            Some(lodging) => self.turn_there(&**lodging, patience),
+            None => self.turn(patience),
+        }
+    }
+
     /// Runs one iteration, and says how many entries it ran.
     #[inline(always)]
-    pub(crate) fn turn(&self, patience: Patience) -> io::Result<usize> {
+    pub(super) fn turn(&self, patience: Patience) -> io::Result<usize> {
         let local = self.home.local();
 
         // 1. Mail.

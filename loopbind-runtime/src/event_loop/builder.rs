@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::binding;
+#[cfg(feature = "tokio")]
+use crate::engine::LodgingMaker;
 use crate::engine::{Engine, Settings, UnhandledPanic};
 use crate::error::LoopError;
 
@@ -249,6 +251,17 @@ impl Builder {
     pub fn shutdown_limit(mut self, limit: Duration) -> Self {
         self.settings.shutdown_limit = limit;
         self
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn lodge(mut self, maker: LodgingMaker) -> Self {
+        self.settings.lodging = Some(maker);
+        self
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_host(&self) -> bool {
+        self.settings.lodging.is_some()
     }
 
     pub(crate) fn is_named(&self) -> bool {

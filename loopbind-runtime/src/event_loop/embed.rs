@@ -1,60 +1,18 @@
 //! A loop inside somebody else's: its descriptor, its deadlines, and the loop as a future.
 
 use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use super::EventLoop;
 use super::run::Stopped;
 use super::watcher::Watched;
-use crate::engine::Patience;
+use crate::engine::{Host, Patience};
 use crate::error::LoopError;
 
 /// Turns made in one poll before the host gets its thread back.
 const TURNS_PER_POLL: usize = 8;
-
-/// What a host lends a loop that it drives: its eyes, and its timer.
-///
-/// Both methods are polled, and are `Ready` once what they wait for is there; each poll replaces what
-/// the one before waited for. Readiness that was reported must be reported again only if it is new, or
-/// still there: an edge-triggered reactor and a level-triggered one both fit.
-///
-/// ```
-/// use loopbind::{EventLoop, Host};
-/// use std::{io, os::fd::BorrowedFd, task::{Context, Poll}, time::Instant};
-///
-/// /// A host that looks at nothing, and is polled all the time.
-/// struct Busy;
-///
-/// impl Host for Busy {
-///     fn poll_readable(&mut self, _: BorrowedFd<'_>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-///         Poll::Pending
-///     }
-///
-///     fn poll_deadline(&mut self, at: Instant, _: &mut Context<'_>) -> Poll<()> {
-///         if at <= Instant::now() { Poll::Ready(()) } else { Poll::Pending }
-///     }
-/// }
-///
-/// let event_loop = EventLoop::new()?;
-/// let inner = event_loop.clone();
-/// event_loop.call_soon(move || inner.stop());
-/// futures::executor::block_on(event_loop.drive_with(Busy))?;
-/// # Ok::<(), loopbind::LoopError>(())
-/// ```
-pub trait Host {
-    /// Waits until `fd`, the loop's, is readable.
-    ///
-    /// # Errors
-    /// The host's; they end the drive.
-    fn poll_readable(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Waits until `at`, on the monotonic clock.
-    fn poll_deadline(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()>;
-}
 
 impl AsFd for EventLoop {
     /// The descriptor that is readable when something came from outside: readiness, or posts of other
@@ -97,7 +55,8 @@ impl EventLoop {
     /// deadline then.
     ///
     /// # Errors
-    /// Those of a run, [`EventLoop::run_forever`]; the host's.
+    /// Those of a run, [`EventLoop::run_forever`]; the host's; [`LoopError::HasHost`] where the loop was
+    /// built with a host of its own.
     ///
     /// # Cancel safety
     /// Dropping it leaves the loop as it is; it may be run, turned or driven again.
@@ -183,6 +142,9 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let DriveWith { event_loop, host } = self.get_mut();
+        if event_loop.hold().has_host() {
+            return Poll::Ready(Err(LoopError::HasHost));
+        }
         let is_virtual = event_loop.hold().alarms.clock.is_virtual();
         for _ in 0..TURNS_PER_POLL {
             let (turn, stopped) = event_loop.turn_once(Patience::Elsewhere)?;

@@ -31,6 +31,8 @@ pub struct Setup {
     spin: Option<Duration>,
     builder: Builder,
     ctrl_c_cancels: bool,
+    #[cfg(feature = "tokio")]
+    is_guest: bool,
     stack_size: Option<usize>,
     core: Option<usize>,
     pub(super) virtual_time: bool,
@@ -47,6 +49,8 @@ impl Setup {
             spin: None,
             builder: Builder::default(),
             ctrl_c_cancels: false,
+            #[cfg(feature = "tokio")]
+            is_guest: false,
             stack_size: None,
             core: None,
             virtual_time: false,
@@ -72,6 +76,12 @@ impl Setup {
 
     pub fn builder(mut self, builder: Builder) -> Self {
         self.builder = builder;
+        self
+    }
+
+    #[cfg(feature = "tokio")]
+    pub fn host_tokio(mut self) -> Self {
+        self.is_guest = true;
         self
     }
 
@@ -126,6 +136,10 @@ impl Setup {
         }
         if let Some(limit) = self.spin {
             builder = builder.spin(limit);
+        }
+        #[cfg(feature = "tokio")]
+        if self.is_guest && !builder.has_host() {
+            builder = builder.tokio();
         }
         if self.virtual_time {
             builder = builder.virtual_time(true);

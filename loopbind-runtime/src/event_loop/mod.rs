@@ -17,6 +17,8 @@ mod runner;
 mod seeds;
 pub(crate) mod test_entry;
 pub mod thread;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod watcher;
 
 use std::fmt;
@@ -27,7 +29,7 @@ pub use abandoned::{Abandoned, BlockingInfo};
 pub(crate) use blocking::InFlight;
 pub use blocking::{BlockingTask, spawn_blocking};
 pub use builder::Builder;
-pub use embed::{Drive, DriveWith, Host};
+pub use embed::{Drive, DriveWith};
 pub use handle::{Handle, TimerHandle};
 pub use lookup::{
     get_bound_loop, get_event_loop, get_running_loop, main_loop, new_event_loop, set_event_loop,
@@ -37,6 +39,7 @@ pub use run::Turn;
 pub use runner::{Runner, run};
 
 use crate::binding::{self, Bound};
+pub use crate::engine::Host;
 use crate::engine::{Hold, Metrics};
 use crate::error::LoopError;
 use crate::ids::LoopId;

@@ -169,7 +169,7 @@ impl EventLoop {
         let patience = if attention.is_wanted_for(Matter::Stop) { Patience::Not } else { patience };
         let turned = engine.let_escape().and_then(|()| {
             let before = engine.steps();
-            engine.turn(patience).map_err(LoopError::Io)?;
+            engine.turn_once(patience).map_err(LoopError::Io)?;
             let polled = engine.steps() - before;
             engine.home.check_fork()?;
             engine.let_escape()?;

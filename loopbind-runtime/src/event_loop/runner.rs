@@ -325,19 +325,20 @@ fn shut_down(
     }
     // In the last destructors of a thread there is nothing to bind to.
     let _bound = binding::push(engine.clone());
+    let began = Instant::now();
     let thrown = match engine.enter() {
-        Ok(running) => {
+        Ok(running) => engine.within_host(|| {
             let thrown = engine.while_shutting_down(|| wind_down(event_loop, limit));
             drop(running);
             thrown
-        }
+        }),
         // A runner that is dropped inside another loop's run, or its own: closing drops what is
         // left, without cleanup.
         Err(_) => None,
     };
     let abandoned = Abandoned::left_on(&engine.home);
     report(&abandoned);
-    let closed = event_loop.close();
+    let closed = engine.close_within(limit.saturating_sub(began.elapsed()));
     match thrown {
         Some(payload) => payload.resume(),
         None => closed.map(|()| abandoned),
@@ -391,7 +392,7 @@ fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
         }
         // A stray `stop` does not cut the cleanup short.
         engine.home.local().attention.settle(Matter::Stop);
-        let turned = engine.turn(match remaining {
+        let turned = engine.turn_once(match remaining {
             Duration::ZERO => Patience::Not,
             remaining => Patience::Closing(remaining),
         });

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::embed::Host;
+use crate::engine::Host;
 use crate::panic::caught;
 use crate::sys::{self, Bell, Driver, Interest};
 

@@ -4,6 +4,8 @@ mod async_fd;
 mod copy;
 mod stdin;
 mod stdout;
+#[cfg(feature = "tokio")]
+mod tokio_traits;
 
 pub use async_fd::Async;
 pub use copy::{copy, copy_bidirectional};

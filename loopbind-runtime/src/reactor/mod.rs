@@ -259,6 +259,8 @@ impl Reactor {
         match driver.add(fd, key.0, interest) {
             Ok(()) => {
                 self.slots.borrow_mut().confirm(key);
+                // A host that sleeps for this loop has something more to watch.
+                self.home.take_in();
                 Ok(key)
             }
             Err(error) => {

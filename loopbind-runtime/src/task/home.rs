@@ -19,8 +19,9 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use super::header::{Header, TaskRef};
 use super::life;
 use super::memory::Spares;
 use super::state::{self, CALLBACK};
+use super::summons::Summons;
 use crate::attention::Attention;
 use crate::blocking::Places;
 use crate::clock::{ClockKind, Tick};
@@ -51,11 +53,7 @@ pub(crate) struct Home {
     pub(crate) owner: ThreadId,
     pub(super) clock: ClockKind,
     inbox: Inbox,
-    /// Gone once the loop is closed. A lock, because whoever rings must not find the number of a
-    /// descriptor that was closed meanwhile; it is taken only to wake a sleeper.
-    bell: Mutex<Option<Bell>>,
-    /// The last ring failed.
-    deaf: AtomicBool,
+    summons: Summons,
     running: AtomicBool,
     /// Jobs on the blocking pool that are not over.
     blocking: AtomicUsize,
@@ -277,7 +275,7 @@ impl Home {
         };
         // A ring that failed left the sleeper asleep, and an inbox that looks as if it were awake.
         // SAFETY: there, as above.
-        let unheard = unsafe { (*home).deaf.load(Ordering::Relaxed) }.then(hold);
+        let unheard = unsafe { (*home).is_deaf() }.then(hold);
         // SAFETY: there until the post, and `push` touches nothing after it. The node's promises
         // are the caller's.
         if let Some(home) = unsafe { (*home).inbox.push(node, hold) }?.or(unheard) {
@@ -291,13 +289,7 @@ impl Home {
         if self.is_inherited() {
             return;
         }
-        let rung = {
-            let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(bell) = &*bell else { return };
-            bell.ring()
-        };
-        let was_deaf = self.deaf.swap(rung.is_err(), Ordering::Relaxed);
-        if let (Err(error), false) = (rung, was_deaf) {
+        if let Err(error) = self.summons.call() {
             // Never silent: a wake that is lost is a loop that hangs.
             report_to_stderr(&ExceptionContext::new(format!(
                 "cannot wake the event loop {}, and try again with the next wake: {error}",
@@ -308,7 +300,7 @@ impl Home {
 
     /// Whether the last ring failed: sleeps are short then.
     pub(crate) fn is_deaf(&self) -> bool {
-        self.deaf.load(Ordering::Relaxed)
+        self.summons.went_unheard()
     }
 
     /// Whether another thread has a way here.
@@ -393,8 +385,7 @@ impl LocalHome {
             owner,
             clock,
             inbox: Inbox::default(),
-            bell: Mutex::new(Some(bell)),
-            deaf: AtomicBool::new(false),
+            summons: Summons::by(bell),
             running: AtomicBool::new(false),
             blocking: AtomicUsize::new(0),
             jobs: Places::default(),
@@ -523,14 +514,17 @@ impl LocalHome {
     }
 
     pub(crate) fn remove_bell(&self) -> Option<Bell> {
-        self.home.bell.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.home.summons.remove_bell()
     }
 
     /// In a forked child, where the thread that held the lock may not be: the bell is left open then.
     pub(crate) fn remove_inherited_bell(&self) {
-        if let Ok(mut bell) = self.home.bell.try_lock() {
-            bell.take();
-        }
+        self.home.summons.remove_inherited_bell();
+    }
+
+    /// Whom to wake from now on for a loop that sleeps: its host, or with `None` the loop itself.
+    pub(crate) fn sleep_at(&self, host: Option<&Waker>) {
+        self.home.summons.sleep_at(host);
     }
 
     /// Names who hears of errors; `None` as the engine goes.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `state` (the life of a task, in words), `header` and `raw` (its one allocation),
 //! `life` (what happens to it), `refs`, `custody` and `anchor` (who has it, and what keeps its home),
-//! `waker`, `birth`, `home` (where tasks live), `join` and `abort` (the handles), `cancelled` and `grace` (a
+//! `waker`, `birth`, `home` (where tasks live), `summons` (how they are called when they sleep), `join` and `abort` (the handles), `cancelled` and `grace` (a
 //! say in the end), `context` and `context_var` (what a task inherits).
 
 mod abort;
@@ -29,6 +29,7 @@ mod refs;
 mod shield;
 mod span;
 mod state;
+mod summons;
 mod tie;
 mod waits;
 mod waker;
