@@ -25,7 +25,7 @@
 //!     let mut text = String::new();
 //!     client.read_to_string(&mut text).await?;
 //!     assert_eq!(text, "not Send");
-//!     server.await?
+//!     server.await.unwrap()
 //! }
 //! ```
 //!
