@@ -448,6 +448,11 @@ fn turned_by_hand_tokio_goes_along() {
     event_loop.turn(Some(SHORT)).unwrap();
     assert!(before.elapsed() >= SHORT);
     assert_eq!(event_loop.run_until_complete(task).unwrap().unwrap(), 7);
+
+    // Turns that wait for nothing: tokio has its round all the same.
+    let task = event_loop.create_task(async { tokio::spawn(async { 8 }).await.unwrap() });
+    (0..10).for_each(|_| _ = event_loop.turn(Some(Duration::ZERO)).unwrap());
+    assert!(task.is_finished());
 }
 
 /// RUN-16, RUN-17, RUN-35.
@@ -465,11 +470,15 @@ fn stopped_before_and_from_another_thread_while_it_sleeps() {
     event_loop.call_soon(move || asleep.send(()).unwrap());
     event_loop.run_forever().unwrap();
     other.join().unwrap();
-    let refused = event_loop.run_until_complete(async {
+    let trace = Trace::new();
+    let note = trace.clone();
+    let refused = event_loop.run_until_complete(async move {
+        let _main = on_drop(move || note.note(format!("main dropped: {}", is_at_tokio())));
         get_running_loop().unwrap().stop();
         pending::<()>().await;
     });
     assert!(matches!(refused, Err(LoopError::StoppedBeforeComplete)));
+    trace.assert(&["main dropped: true"]);
 }
 
 /// RNR-10, with tokio's pool: the end of a run waits for it, and not for ever; closing does not wait.
@@ -588,14 +597,18 @@ fn forked_inside_a_run_the_child_leaves_and_the_parent_goes_on() {
         let flag = Rc::clone(&is_child);
         let outcome = runner.run(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            // Watched before the fork.
+            // Watched before the fork, this one by tokio, the other by us and so by tokio.
             assert!(listener.accept().now_or_never().is_none());
+            let ours = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            assert!(ours.accept().now_or_never().is_none());
+            tokio::time::sleep(SHORT).await;
             // SAFETY: a process of one thread.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 flag.set(true);
                 // tokio would take it out of the reactor that the two share.
                 std::mem::forget(listener);
+                drop(ours);
                 return;
             }
             let mut status = 0;
@@ -604,6 +617,11 @@ fn forked_inside_a_run_the_child_leaves_and_the_parent_goes_on() {
             assert_eq!(status, 0, "the child left as it should");
             let client = tokio::net::TcpStream::connect(address);
             let (accepted, connected) = futures::join!(listener.accept(), client);
+            accepted.unwrap();
+            connected.unwrap();
+            // The child's drop of its runtime must not have ended the watching of ours.
+            let client = tokio::net::TcpStream::connect(ours.local_addr().unwrap());
+            let (accepted, connected) = futures::join!(ours.accept(), client);
             accepted.unwrap();
             connected.unwrap();
         });

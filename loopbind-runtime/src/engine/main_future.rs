@@ -97,13 +97,24 @@ impl Engine {
         place: &'static Location<'static>,
     ) -> Result<F::Output, LoopError> {
         if self.has_host() {
-            // A refusal enters nothing.
-            self.check_can_run()?;
-            return self.within_host(|| self.complete_inside(future, place));
+            return self.complete_there(future, place);
         }
         self.complete_inside(future, place)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn complete_there<F: IntoFuture>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, LoopError> {
+        // A refusal enters nothing.
+        self.check_can_run()?;
+        self.within_host(|| self.complete_inside(future, place))
+    }
+
+    #[inline(always)]
     fn complete_inside<F: IntoFuture>(
         &self,
         future: F,
