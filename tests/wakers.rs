@@ -49,6 +49,33 @@ fn use_elsewhere(waker: Waker) {
 
 // ─── when ───────────────────────────────────────────────────────────────────────────────────────
 
+/// What a waiter's waker calls as a task ends is nobody's step: the task is over.
+#[test]
+fn woken_by_the_end_of_a_task_nobody_is_current() {
+    struct Asks(Mutex<Vec<bool>>);
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().push(loopbind::task::current().is_some());
+        }
+    }
+    let (event_loop, asks) = (EventLoop::new().unwrap(), Arc::new(Asks(Mutex::default())));
+    let asked = Waker::from(Arc::clone(&asks));
+    for name in ["", "named"] {
+        let mut task = match name {
+            "" => event_loop.create_task(yield_now()),
+            name => event_loop.task_builder().name(name).spawn(yield_now()),
+        };
+        let main = async {
+            assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&asked)).is_pending())
+        };
+        event_loop.run_until_complete(main).unwrap();
+        turn(&event_loop);
+        turn(&event_loop);
+        task.try_result().unwrap().unwrap();
+    }
+    assert_eq!(*asks.0.lock().unwrap(), [false, false]);
+}
+
 /// Woken from another thread: many wakes before the next turn are one poll.
 #[test]
 fn woken_elsewhere_many_times_is_polled_once() {

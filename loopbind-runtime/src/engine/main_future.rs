@@ -200,4 +200,21 @@ mod tests {
         drop(second);
         assert_eq!(run(&event_loop, Some(&first)).data(), known, "it was free");
     }
+
+    /// A main future for which more was kept than an entry has room for leaves none of that to the next.
+    #[test]
+    fn the_next_main_future_begins_with_nothing_of_the_last() {
+        let event_loop = EventLoop::builder().debug(true).build().unwrap();
+        let spent = || {
+            event_loop.run_until_complete(async {
+                let before = crate::task::current().unwrap().busy;
+                crate::yield_now().await;
+                (before, crate::task::current().unwrap().busy)
+            })
+        };
+        for _ in 0..2 {
+            let (before, after) = spent().unwrap();
+            assert!(before.is_zero() && !after.is_zero());
+        }
+    }
 }
