@@ -5,8 +5,8 @@ use std::time::Duration;
 use workloads::{Clock, Loopbind, LoopbindSpinning, Need, Runtime, Workload};
 
 use crate::runtime::{
-    AsyncExecutor, Compio, FuturesLocalPool, Glommio, MonoioEpoll, MonoioUring, Smol,
-    TokioLocalRuntime, TokioLocalSet,
+    AsyncExecutor, Compio, FuturesLocalPool, Glommio, LoopbindAtTokio, MonoioEpoll, MonoioUring,
+    Smol, TokioLocalRuntime, TokioLocalSet,
 };
 
 pub struct Contender {
@@ -56,6 +56,7 @@ pub fn contenders() -> Vec<Contender> {
         Contender::of::<Loopbind>(),
         // Where nothing comes from other threads nobody spins.
         Contender { only: Some(Clock::Wall), ..Contender::of::<LoopbindSpinning>() },
+        Contender::of::<LoopbindAtTokio>(),
         Contender::of::<TokioLocalRuntime>(),
         Contender::of::<TokioLocalSet>(),
         Contender::of::<AsyncExecutor>(),

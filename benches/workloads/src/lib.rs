@@ -12,7 +12,8 @@ mod wakes;
 mod workload;
 
 pub use runtime::{
-    Fixed, Loopbind, LoopbindSpinning, Need, Receiver, Runtime, Sender, Sleep, Spawner, Sure,
+    Fixed, Loopbind, LoopbindSpinning, Need, OnLoopbind, Receiver, Runtime, Sender, Sleep, Spawner,
+    Sure,
 };
 pub use stopwatch::{Clock, Stopwatch};
 pub use wakes::SelfWake;

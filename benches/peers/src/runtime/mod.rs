@@ -3,6 +3,7 @@
 
 mod compio;
 mod glommio;
+mod guest;
 mod local_pool;
 mod monoio;
 mod smol;
@@ -10,6 +11,7 @@ mod tokio;
 
 pub use compio::Compio;
 pub use glommio::Glommio;
+pub use guest::LoopbindAtTokio;
 pub use local_pool::FuturesLocalPool;
 pub use monoio::{MonoioEpoll, MonoioUring};
 pub use smol::{AsyncExecutor, Smol};
