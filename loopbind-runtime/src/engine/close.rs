@@ -134,10 +134,9 @@ impl Engine {
         if let Some(handler) = self.replace_handler(None) {
             discard(handler);
         }
-        let unheard = std::mem::take(&mut *self.thrown.borrow_mut());
-        for payload in unheard {
+        for unheard in self.take_thrown() {
             // Policy `Resume`, and no run came that it could have left.
-            self.tell(&ExceptionContext::panicked("Task exception was never retrieved", payload));
+            self.tell(&unheard);
         }
     }
 }

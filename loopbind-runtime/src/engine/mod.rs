@@ -40,10 +40,9 @@ use crate::clock::{Clock, ClockKind};
 use crate::current;
 use crate::error::LoopError;
 use crate::ids::LoopId;
-use crate::panic::PanicPayload;
 use crate::reactor::Reactor;
 use crate::sys::{self, Bell, Driver, Lent};
-use crate::task::{self, Home, Keeper, LocalHome};
+use crate::task::{self, ExceptionContext, Home, Keeper, LocalHome};
 
 pub(crate) struct Engine {
     pub(crate) home: LocalHome,
@@ -63,8 +62,9 @@ pub(crate) struct Engine {
     /// Who finds another order for what is ready, if somebody does.
     exploration: Option<Exploration>,
     unhandled: UnhandledPanic,
-    /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`).
-    thrown: RefCell<Vec<PanicPayload>>,
+    /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`), with what else is
+    /// known of each: it may come to be told after all.
+    thrown: RefCell<Vec<ExceptionContext>>,
     handler: RefCell<Option<Handler>>,
     slow_limit: Cell<Duration>,
     pub(crate) shutdown_limit: Duration,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Due, Engine, Exit, Hold, UnhandledPanic};
+use super::{Due, Engine, Hold, UnhandledPanic};
 use crate::attention::Matter;
 use crate::clock::Tick;
 use crate::panic::{caught, discard};
@@ -37,12 +37,10 @@ impl Keeper for Engine {
     }
 
     fn report(&self, mut context: ExceptionContext) {
-        if self.unhandled == UnhandledPanic::Resume {
-            if let Some(payload) = context.panic.take() {
-                self.thrown.borrow_mut().push(payload);
-                self.home.local().attention.call_for(Matter::Escape);
-                return;
-            }
+        if self.unhandled == UnhandledPanic::Resume && context.panic.is_some() {
+            self.thrown.borrow_mut().push(context);
+            self.home.local().attention.call_for(Matter::Escape);
+            return;
         }
         if self.shutting_down.get() && context.task.is_some() && context.panic.is_some() {
             // RNR-09.
@@ -179,9 +177,8 @@ impl Engine {
 
     /// Panics that nobody saw. Those that wait to leave a run are among them, and leave none.
     pub(crate) fn take_unseen(&self) -> Vec<String> {
-        while let Err(Exit::Thrown(payload)) = self.let_escape() {
-            let message = "Task exception was never retrieved";
-            self.default_handler(&ExceptionContext::panicked(message, payload));
+        for context in self.take_thrown() {
+            self.default_handler(&context);
         }
         self.witness.take().map(|witness| witness.unseen).unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use crate::attention::Matter;
 use crate::current::{self, Entered};
 use crate::error::LoopError;
 use crate::panic::PanicPayload;
-use crate::task::{LocalHome, Phase};
+use crate::task::{ExceptionContext, LocalHome, Phase};
 use crate::trace;
 
 /// Why a run ended, other than by its `stop`.
@@ -151,24 +151,48 @@ impl Engine {
 
     /// Has the next run, or turn, left by `payload`, before anything else that waits to leave.
     pub(crate) fn throw_next(&self, payload: PanicPayload) {
-        self.thrown.borrow_mut().insert(0, payload);
+        let context = ExceptionContext::panicked("Task exception was never retrieved", payload);
+        self.thrown.borrow_mut().insert(0, context);
         self.home.local().attention.call_for(Matter::Escape);
     }
 
-    /// The first panic that is waiting to leave a run, leaves.
+    /// The first panic that is waiting to leave a run, leaves. Where the thread unwinds already, a second one
+    /// would be the end of the process: there, all are told.
+    #[inline]
     pub(crate) fn let_escape(&self) -> Result<(), Exit> {
-        if !self.home.local().attention.is_wanted_for(Matter::Escape) {
+        if self.home.local().attention.is_wanted_for(Matter::Escape) {
+            return self.escape();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn escape(&self) -> Result<(), Exit> {
+        if std::thread::panicking() {
+            for context in self.take_thrown() {
+                self.call_handler(&context);
+            }
             return Ok(());
         }
-        let mut thrown = self.thrown.borrow_mut();
-        let first = (!thrown.is_empty()).then(|| thrown.remove(0));
-        if thrown.is_empty() {
-            self.home.local().attention.settle(Matter::Escape);
-        }
-        match first {
+        let first = {
+            let mut thrown = self.thrown.borrow_mut();
+            let first = (!thrown.is_empty()).then(|| thrown.remove(0));
+            if thrown.is_empty() {
+                self.home.local().attention.settle(Matter::Escape);
+            }
+            first
+        };
+        match first.and_then(|context| context.panic) {
             Some(payload) => Err(Exit::Thrown(payload)),
             None => Ok(()),
         }
+    }
+
+    /// The panics that are waiting to leave a run do not leave one any more.
+    pub(super) fn take_thrown(&self) -> Vec<ExceptionContext> {
+        self.home.local().attention.settle(Matter::Escape);
+        std::mem::take(&mut *self.thrown.borrow_mut())
     }
 }
 

@@ -23,7 +23,8 @@ pub enum UnhandledPanic {
     /// To the loop's exception handler.
     Report,
     /// Out of the current `run_*` or `turn`, or of the next one where none is on. What was ready
-    /// behind it stays ready.
+    /// behind it stays ready. A run in a destructor, while the thread panics already, gives it to the exception
+    /// handler: a second panic would be the end of the process.
     Resume,
 }
 
