@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::{FutureExt, select_biased};
+use loopbind::task::AbortHandle;
 use loopbind::{EventLoop, Task, TaskState, sleep, spawn, task, yield_now};
 use support::{Trace, note_reports, on_drop, turn, virtual_loop};
 
@@ -827,6 +828,44 @@ fn a_listener_dropped_as_another_is_woken_was_told_too() {
     turn(&event_loop);
     trace.assert(&["future dropped"]);
     assert!(is_cancelled(&mut task));
+}
+
+/// A listener's waker asks once more, as it is woken: that is this request, which is heard of already, and the
+/// cleanup goes on.
+#[test]
+fn asked_again_by_the_waker_that_tells_a_listener_is_one_request() {
+    struct Asks(AbortHandle, Waker);
+    impl std::task::Wake for Asks {
+        fn wake(self: std::sync::Arc<Self>) {
+            assert!(self.0.cancel());
+            self.1.wake_by_ref();
+        }
+    }
+
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let (hand, handle) = oneshot::channel::<AbortHandle>();
+    let log = trace.clone();
+    let mut task = event_loop.create_task(async move {
+        let handle = handle.await.unwrap();
+        let mut listener = pin!(task::cancelled());
+        poll_fn(|cx| {
+            let waker = Waker::from(std::sync::Arc::new(Asks(handle.clone(), cx.waker().clone())));
+            listener.as_mut().poll(&mut std::task::Context::from_waker(&waker))
+        })
+        .await;
+        log.note("told");
+        yield_now().await;
+        log.note("cleaned up");
+        7
+    });
+    hand.send(task.abort_handle()).unwrap();
+    turn(&event_loop);
+    assert!(task.cancel());
+    turn(&event_loop);
+    trace.assert(&["told"]);
+    turn(&event_loop);
+    trace.assert(&["cleaned up"]);
+    assert_eq!(task.try_result().unwrap().unwrap(), 7);
 }
 
 /// Dropping many listeners of one task takes a time in proportion to their number, in any order.

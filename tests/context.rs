@@ -405,6 +405,48 @@ fn between_steps_there_is_the_context_of_the_run() {
     trace.assert(&["started before it was set: -", "waker: caller's", "caller: waker's"]);
 }
 
+/// The same on a thread where nothing was ever set: what is set first between steps is the thread's own from then on,
+/// inside of the run and behind it; a step that has none sees nothing of it.
+#[test]
+fn set_for_the_first_time_on_a_thread_between_steps_is_the_threads_own() {
+    struct Setting(Trace);
+    impl Wake for Setting {
+        fn wake(self: Arc<Self>) {
+            say(&self.0, "waker");
+            WORD.set("waker's");
+            say(&self.0, "waker");
+        }
+    }
+    let trace = Trace::new();
+    on_a_thread(|| {
+        let event_loop = EventLoop::new().unwrap();
+        let bare = trace.clone();
+        let mut task = event_loop.create_task(async move {
+            yield_now().await;
+            yield_now().await;
+            say(&bare, "started before it was set");
+        });
+        let waker = Waker::from(Arc::new(Setting(trace.clone())));
+        let cx = &mut std::task::Context::from_waker(&waker);
+        let wait = poll_fn(|_| Poll::Ready(Pin::new(&mut task).poll(cx)));
+        assert!(event_loop.run_until_complete(wait).unwrap().is_pending());
+        let callback = trace.clone();
+        task.add_done_callback(move || say(&callback, "callback"));
+        turn(&event_loop);
+        say(&trace, "caller");
+        turn(&event_loop);
+        say(&trace, "caller");
+    });
+    trace.assert(&[
+        "started before it was set: -",
+        "waker: -",
+        "waker: waker's",
+        "caller: waker's",
+        "callback: -",
+        "caller: waker's",
+    ]);
+}
+
 /// EXH-08: whoever is to blame, its context; that of a task is kept for as long as its panic may be
 /// left unread.
 #[test]
@@ -472,6 +514,30 @@ fn a_handler_is_called_in_the_context_of_what_failed() {
         "taken back: registered",
         "caller: later",
     ]);
+}
+
+/// A task built with a context by a destructor, while the loop closes, is over at once, and keeps nothing of it.
+#[test]
+fn a_given_context_is_not_kept_by_a_task_that_is_refused() {
+    let (trace, event_loop) = (Trace::new(), EventLoop::new().unwrap());
+    let context = Context::new();
+    context.run(|| THING.set(Rc::new(trace.probe("value"))));
+    let (same, log) = (event_loop.clone(), trace.clone());
+    event_loop
+        .create_task(async move {
+            let _guard = on_drop(move || {
+                let mut task = same.task_builder().context(&context).spawn(async {});
+                drop(context);
+                log.note("refused");
+                let outcome = task.try_result().unwrap();
+                assert!(matches!(outcome, Err(TaskError::LoopClosed)), "{outcome:?}");
+            });
+            pending::<()>().await;
+        })
+        .detach();
+    turn(&event_loop);
+    event_loop.close().unwrap();
+    trace.assert(&["value dropped", "refused"]);
 }
 
 // ─── the end ────────────────────────────────────────────────────────────────────────────────────

@@ -40,12 +40,18 @@ mod program {
         /// Starts it, and waits until it says "ready".
         #[track_caller]
         pub(super) fn start(name: &str) -> Self {
+            Self::start_behind(name, &[])
+        }
+
+        /// The same, where it says something before.
+        #[track_caller]
+        pub(super) fn start_behind(name: &str, lines: &[&str]) -> Self {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.env(NAME, name).stdout(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let stdout = BufReader::new(child.stdout.take().unwrap());
             let mut program = Program { child, stdout };
-            program.says("ready");
+            lines.iter().chain(&["ready"]).for_each(|line| program.says(line));
             program
         }
 
@@ -82,12 +88,15 @@ mod programs {
     use std::future::{pending, poll_fn};
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::task::Poll;
     use std::time::Duration;
 
+    use futures::channel::oneshot;
     use loopbind::signal::{SignalKind, signal};
     use loopbind::{
-        get_running_loop, loop_main, loop_thread, sleep, spawn, task::cancelled, yield_now,
+        EventLoop, get_running_loop, loop_main, loop_thread, sleep, spawn, task::cancelled,
+        yield_now,
     };
     use rustix::process::{Signal, getpid, kill_process};
 
@@ -120,6 +129,9 @@ mod programs {
         ignoring,
         handling,
         hearing_it_too,
+        heard_already,
+        beside_one_that_ends,
+        forking,
     ];
 
     fn say(what: impl std::fmt::Display) {
@@ -424,6 +436,58 @@ mod programs {
         assert!(event_loop.remove_signal_handler(kind));
         say("told");
     }
+
+    fn heard_already() {
+        let event_loop = EventLoop::new().unwrap();
+        event_loop.add_signal_handler(SignalKind::interrupt(), || say("the callback")).unwrap();
+        say(format!("returned {}", listening_body(7)));
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Its body is over, and what is left of it goes on until it is let.
+    #[loop_main(ctrl_c = "cancel")]
+    async fn ending(is_over: mpsc::Sender<()>, let_go: oneshot::Receiver<()>) {
+        spawn(async move {
+            cancelled().await;
+            is_over.send(()).unwrap();
+            let_go.await.unwrap();
+            say("cleaned up beside it");
+        });
+        yield_now().await;
+    }
+
+    fn beside_one_that_ends() {
+        let (is_over, other_is_over) = mpsc::channel();
+        let (let_go, gate) = oneshot::channel();
+        let other = std::thread::spawn(|| ending(is_over, gate));
+        other_is_over.recv().unwrap();
+        say(format!("returned {}", listening_body(7)));
+        let_go.send(()).unwrap();
+        other.join().unwrap();
+    }
+
+    #[loop_main(ctrl_c = "cancel")]
+    async fn forking_body() {
+        // SAFETY: this process has one thread, which holds no lock here.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // Back to the run, which is the parent's.
+            pending::<()>().await;
+        }
+        let mut status = 0;
+        // SAFETY: `status` is ours, and the child, which nobody else waits for.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        say(format!("the child ended with {status}"));
+        say("ready");
+        tidy("body").await;
+    }
+
+    fn forking() {
+        match std::panic::catch_unwind(forking_body) {
+            Ok(()) => say("returned"),
+            Err(payload) => say(super::support::text_of(&*payload)),
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -456,6 +520,9 @@ mod cases {
         an_ignored_signal_stays_ignored,
         another_handler_stays_in_charge,
         others_hear_it_too,
+        others_may_have_come_first,
+        the_first_is_news_to_a_run_beside_one_that_ends,
+        a_forked_child_is_asked_nothing_and_takes_nothing_along,
     ];
 
     /// RNR-20, without the cleanup.
@@ -610,5 +677,34 @@ mod cases {
         let program = Program::start("hearing_it_too");
         program.interrupt();
         program.ends(0, &["the callback", "the task", "told"]);
+    }
+
+    /// Somebody who listens is no handler that would have the signal instead.
+    fn others_may_have_come_first() {
+        let program = Program::start("heard_already");
+        program.interrupt();
+        program.ends(
+            0,
+            &["body told", "body cleaned up", "body dropped", "returned 7", "the callback"],
+        );
+    }
+
+    /// RNR-25 for one, RNR-21 for the other, which began when that was over but for its cleanup.
+    fn the_first_is_news_to_a_run_beside_one_that_ends() {
+        let program = Program::start("beside_one_that_ends");
+        program.interrupt();
+        program.ends(
+            0,
+            &["body told", "body cleaned up", "body dropped", "returned 7", "cleaned up beside it"],
+        );
+    }
+
+    /// A run that forks: the child leaves it with an error, and what it drops of it is the parent's, whose first
+    /// Ctrl-C still is news.
+    fn a_forked_child_is_asked_nothing_and_takes_nothing_along() {
+        let error = "the event loop belongs to the process that forked this one";
+        let program = Program::start_behind("forking", &[error, "the child ended with 0"]);
+        program.interrupt();
+        program.ends(0, &["body told", "body cleaned up", "returned"]);
     }
 }

@@ -172,6 +172,9 @@ mod cases {
             })?));
 
             event_loop.add_signal_handler(SignalKind::user_defined1(), heard("callback"))?;
+            let mut idle = signal(SignalKind::user_defined2())?;
+            assert!(poll!(pin!(idle.recv())).is_pending());
+            parts.push(Box::new(idle));
             let mut signals = signal(SignalKind::user_defined2())?;
             let signal = heard("signal");
             spawn(async move {

@@ -382,6 +382,48 @@ fn a_waker_that_panics_as_it_is_woken_is_reported() {
     assert!(task.try_result().unwrap().is_ok());
 }
 
+/// A waker that turns the loop as it is dropped, with the handle whose waiter it is: the task ends in there, and
+/// its outcome, which nobody can take any more, is dropped or reported once.
+#[test]
+fn a_waker_that_turns_the_loop_as_its_handle_goes_has_one_outcome_dropped() {
+    struct Turns;
+    impl Wake for Turns {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Turns {
+        fn drop(&mut self) {
+            turn(&get_bound_loop().unwrap());
+        }
+    }
+    for panics in [false, true] {
+        let (event_loop, trace) = watched();
+        let _bound = event_loop.bind();
+        let (open, gate) = futures::channel::oneshot::channel();
+        let probe = trace.probe("output");
+        let mut task = event_loop.create_task(async move {
+            gate.await.unwrap();
+            assert!(!panics, "unread");
+            probe
+        });
+        event_loop
+            .run_until_complete(async {
+                let waker = Waker::from(Arc::new(Turns));
+                let mut cx = Context::from_waker(&waker);
+                assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
+            })
+            .unwrap();
+        open.send(()).unwrap();
+        trace.assert(&[]);
+        drop(task);
+        if panics {
+            trace.assert(&["output dropped", "Task exception was never retrieved: unread"]);
+        } else {
+            trace.assert(&["output dropped"]);
+        }
+        assert_eq!(event_loop.all_tasks().len(), 0);
+    }
+}
+
 /// A waker that panics as it is dropped: by a handle that goes, by another that takes its place, by
 /// a task that listens. Nothing that the handle was to do is left undone.
 #[test]

@@ -238,6 +238,42 @@ fn a_foreign_handler_hears_who_sent_it() {
     });
 }
 
+/// What was there before is put back as it was, also where that was the same handler put in another way, and
+/// signal by signal where it was called.
+#[test]
+fn a_foreign_handler_put_in_another_way_is_put_back_that_way() {
+    in_good_child("a_foreign_handler_put_in_another_way_is_put_back_that_way", || {
+        // SAFETY: zeros are a record, with an empty mask; there is room for the answers, and the handler counts.
+        let install = |flags: c_int, blocks: bool| unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = foreign_handler();
+            action.sa_flags = flags;
+            if blocks {
+                libc::sigaddset(&raw mut action.sa_mask, USR2.as_raw());
+            }
+            assert_eq!(libc::sigaction(USR1.as_raw(), &raw const action, std::ptr::null_mut()), 0);
+        };
+        // SAFETY: as above.
+        let installed = || unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            assert_eq!(libc::sigaction(USR1.as_raw(), std::ptr::null(), &raw mut action), 0);
+            let blocks = libc::sigismember(&raw const action.sa_mask, USR2.as_raw()) == 1;
+            (action.sa_sigaction, action.sa_flags & libc::SA_NODEFER, blocks)
+        };
+        drop(signal(USR1).unwrap());
+        assert_eq!(disposition(USR1), libc::SIG_DFL);
+        let ways = [(0, false), (libc::SA_NODEFER, false), (libc::SA_NODEFER, true), (0, true)];
+        for (calls, (flags, blocks)) in ways.into_iter().enumerate() {
+            install(flags, blocks);
+            let listener = signal(USR1).unwrap();
+            raise(USR1);
+            assert_eq!(FOREIGN.load(Ordering::SeqCst), calls + 1);
+            drop(listener);
+            assert_eq!(installed(), (foreign_handler(), flags, blocks));
+        }
+    });
+}
+
 static BELOW: AtomicUsize = AtomicUsize::new(0);
 
 /// A handler that was installed over another, and calls it.

@@ -368,11 +368,9 @@ impl Listening {
         }
         let listening = Self::begin_while(&changing, kind)?;
         let begun = listening.heard.get();
-        let enders = slot.enders.get();
-        if enders == 0 {
-            slot.last.store(begun + 2, Ordering::SeqCst);
-        }
-        slot.enders.set(enders + 1);
+        // The first from here on is news to this one, whatever others were told or are about to be.
+        slot.last.store(begun + 2, Ordering::SeqCst);
+        slot.enders.set(slot.enders.get() + 1);
         Ok(Some((listening, FinalSignal { kind, begun, forks: forks() })))
     }
 

@@ -463,7 +463,7 @@ impl<T> Task<T> {
                 // One that was told already is cleaning up: that is not to be cut short.
                 self.task.cancel_once();
             }
-        } else if !head.has(TAKEN) {
+        } else {
             head.set(TAKEN);
             // SAFETY: a `Task` is on its owner's thread; done and not taken.
             unsafe { life::discard_outcome(self.task.header(), head.home.local()) };
