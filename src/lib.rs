@@ -57,6 +57,7 @@
 //! | hear of signals | [`signal`], [`EventLoop::add_signal_handler`] |
 //! | run other programs | [`process`] |
 //! | drive a loop from a loop of your own | [`EventLoop::turn`], [`EventLoop::next_deadline`], [`EventLoop::drive_with`] |
+//! | drive a loop from a calloop event loop | the module `calloop`, by the feature of that name |
 //! | use libraries made for tokio | the module `tokio`, by the feature of that name |
 //! | test, and explore schedules | [`loop_test`], [`Builder::virtual_time`], [`Builder::shuffle`] |
 //! | see what goes on | [`EventLoop::all_tasks`], [`EventLoop::metrics`], [`Builder::debug`] |
@@ -86,6 +87,7 @@
 //! | `macros` | default | the attributes [`loop_main`], [`loop_thread`], [`loop_test`] |
 //! | `hyper` | | the module `hyper`: what hyper 1 asks of a runtime, and nothing of it `Send` |
 //! | `tokio` | | libraries made for tokio in our tasks: the module `tokio`, `host = "tokio"` for the attributes, tokio's traits for our streams |
+//! | `calloop` | | a loop inside a calloop event loop, on Linux: the module `calloop` |
 //! | `plain-allocation` | | every task allocated by itself, for tools that watch the allocator |
 //! | `tracing` | | for subscribers of the [`tracing`](https://docs.rs/tracing) crate's: a span for each task, events for runs, slow steps and what nobody handled, see [Tracing](#tracing) |
 //! | `polling` | | on Linux too, the `polling` crate instead of our own epoll driver: for comparing the two |
@@ -113,6 +115,9 @@
 
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};
+#[cfg(all(feature = "calloop", target_os = "linux"))]
+#[doc(inline)]
+pub use loopbind_runtime::calloop;
 #[cfg(feature = "hyper")]
 #[doc(inline)]
 pub use loopbind_runtime::hyper;

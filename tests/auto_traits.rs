@@ -200,6 +200,12 @@ rows! {
     loopbind::hyper::HyperIo<net::TcpStream>: no no yes;
 }
 
+#[cfg(feature = "calloop")]
+rows! {
+    loopbind::calloop::LoopEvent: yes yes yes;
+    loopbind::calloop::LoopSource: no no yes;
+}
+
 /// The handles that `select!` takes say when they are over.
 #[test]
 fn what_select_takes_is_fused() {

@@ -45,6 +45,8 @@ pub mod time;
 pub use binding::Bound;
 pub use engine::{Metrics, UnhandledPanic};
 pub use error::{LoopError, StuckTask};
+#[cfg(all(feature = "calloop", target_os = "linux"))]
+pub use event_loop::calloop;
 #[cfg(feature = "tokio")]
 pub use event_loop::tokio;
 pub use event_loop::{

@@ -60,6 +60,8 @@ pub(crate) fn errnos(call: Call) -> &'static [i32] {
         Call::SignalWrite => &[EINTR, EIO],
         Call::Resolve => &[ENOMEM, EMFILE],
         Call::Stat => &[ENOENT, EACCES],
+        Call::TimerCreate => &[EMFILE, ENFILE, ENOMEM],
+        Call::TimerSet => &[EINVAL],
     }
 }
 
@@ -171,6 +173,12 @@ fn threads() {
 #[test]
 fn a_driven_loop() {
     under_every_fault("every_call::a_driven_loop", scenarios::a_driven_loop);
+}
+
+#[cfg(feature = "calloop")]
+#[test]
+fn a_source_of_calloops() {
+    under_every_fault("every_call::a_source_of_calloops", scenarios::a_source_of_calloops);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn with_each_number(scenario: Scenario) {
 /// ever, and nothing is left.
 #[test]
 fn none_then_one_then_more_until_they_are_enough() {
-    for scenario in ALL {
+    for &scenario in ALL {
         let test = "few_descriptors::none_then_one_then_more_until_they_are_enough";
         let output = in_child_with(test, Some(scenario.0), || with_each_number(scenario));
         if let Some(output) = output {
@@ -57,7 +57,7 @@ fn none_then_one_then_more_until_they_are_enough() {
 /// with enough of them, all is well.
 #[test]
 fn the_first_time_with_none_or_some_then_with_enough() {
-    for scenario in ALL {
+    for &scenario in ALL {
         for left in 0..12 {
             let test = "few_descriptors::the_first_time_with_none_or_some_then_with_enough";
             let part = format!("{}, {left} left", scenario.0);

@@ -97,7 +97,7 @@ fn under_every_pair(scenario: Scenario) {
 #[test]
 fn one_then_another_and_nothing_is_left() {
     let mut pairs = 0;
-    for scenario in ALL {
+    for &scenario in ALL {
         let test = "pairs::one_then_another_and_nothing_is_left";
         let output = in_child_with(test, Some(scenario.0), || under_every_pair(scenario));
         let Some(output) = output else { continue };

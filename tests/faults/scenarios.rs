@@ -27,7 +27,7 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 pub(crate) type Scenario = (&'static str, fn() -> Outcome);
 
 /// Each of them, by its name.
-pub(crate) const ALL: [Scenario; 16] = [
+pub(crate) const ALL: &[Scenario] = &[
     ("timers", timers),
     ("echo", echo),
     ("server", server),
@@ -37,6 +37,8 @@ pub(crate) const ALL: [Scenario; 16] = [
     ("the_pool", the_pool),
     ("threads", threads),
     ("a_driven_loop", a_driven_loop),
+    #[cfg(feature = "calloop")]
+    ("a_source_of_calloops", a_source_of_calloops),
     ("watches", watches),
     ("closed_with_everything_alive", closed_with_everything_alive),
     ("a_nested_run", a_nested_run),
@@ -231,6 +233,29 @@ pub(crate) fn a_driven_loop() -> Outcome {
     event_loop.close()?;
     driven?;
     posted?;
+    Ok(())
+}
+
+/// A loop that calloop turns. A turn may fail, and the next one may not.
+#[cfg(feature = "calloop")]
+pub(crate) fn a_source_of_calloops() -> Outcome {
+    use loopbind::calloop::{LoopEvent, LoopSource};
+    let event_loop = EventLoop::new()?;
+    // Not the loop itself, which would live in its own callback where that never runs.
+    let stop = event_loop.handle();
+    event_loop.call_later(Duration::from_micros(200), || {});
+    event_loop.call_later(Duration::from_millis(1), move || stop.stop());
+    let mut host = calloop::EventLoop::<bool>::try_new()?;
+    let told = |event, (): &mut (), over: &mut bool| {
+        *over |= event == LoopEvent::Stopped;
+        calloop::PostAction::Continue
+    };
+    let source = LoopSource::new(&event_loop)?;
+    host.handle().insert_source(source, told).map_err(|refused| refused.error)?;
+    let mut over = false;
+    while !over {
+        host.dispatch(None, &mut over)?;
+    }
     Ok(())
 }
 

@@ -47,7 +47,7 @@ fn with_each_call_late(scenario: Scenario) {
 /// Each scenario, in a process of its own, ends well.
 #[test]
 fn late_and_all_ends_well() {
-    for scenario in ALL {
+    for &scenario in ALL {
         let test = "slow_calls::late_and_all_ends_well";
         let output = in_child_with(test, Some(scenario.0), || with_each_call_late(scenario));
         if let Some(output) = output {

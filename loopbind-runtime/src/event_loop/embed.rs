@@ -4,9 +4,10 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::EventLoop;
-use super::run::Stopped;
+use super::run::{Stopped, Turn};
 use super::watcher::Watched;
 use crate::engine::{Host, Patience};
 use crate::error::LoopError;
@@ -114,6 +115,24 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    fn is_virtual(&self) -> bool {
+        self.hold().alarms.clock.is_virtual()
+    }
+
+    /// Whether another turn is to follow this one. A virtual clock goes on in the next turn, if this one left it
+    /// nothing to do.
+    pub(super) fn has_to_go_on(&self, turn: Turn) -> bool {
+        turn.more || (self.is_virtual() && turn.polled > 0)
+    }
+
+    /// When a host that sleeps is to make a turn though nothing came. With a virtual clock, of which there is none
+    /// left to wait for: what it waits for comes from outside.
+    pub(super) fn wakes_host_at(&self) -> Option<Instant> {
+        if self.is_virtual() { None } else { self.next_deadline() }
+    }
+}
+
 /// A loop that a host drives: made by [`EventLoop::drive_with`].
 ///
 /// ```
@@ -145,14 +164,12 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
         if event_loop.hold().has_host() {
             return Poll::Ready(Err(LoopError::HasHost));
         }
-        let is_virtual = event_loop.hold().alarms.clock.is_virtual();
         for _ in 0..TURNS_PER_POLL {
             let (turn, stopped) = event_loop.turn_once(Patience::Elsewhere)?;
             if stopped == Stopped::Yes {
                 return Poll::Ready(Ok(()));
             }
-            // A virtual clock goes on in the next turn, if this one left it nothing to do.
-            if turn.more || (is_virtual && turn.polled > 0) {
+            if event_loop.has_to_go_on(turn) {
                 continue;
             }
             let fd = event_loop.hold().lend()?;
@@ -160,8 +177,7 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
                 seen?;
                 continue;
             }
-            // Of a virtual clock there is none left: what it waits for comes from outside.
-            match event_loop.next_deadline().filter(|_| !is_virtual) {
+            match event_loop.wakes_host_at() {
                 Some(at) if host.poll_deadline(at, cx).is_ready() => {}
                 _ => return Poll::Pending,
             }

@@ -3,6 +3,8 @@
 mod abandoned;
 mod blocking;
 mod builder;
+#[cfg(all(feature = "calloop", target_os = "linux"))]
+pub mod calloop;
 mod delivery;
 mod embed;
 pub(crate) mod entry;

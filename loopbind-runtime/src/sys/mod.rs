@@ -14,6 +14,8 @@ mod short_keys;
 mod signal_kind;
 mod signals;
 mod socket;
+#[cfg(all(feature = "calloop", target_os = "linux"))]
+mod timer_descriptor;
 
 #[cfg(all(target_os = "linux", not(feature = "polling")))]
 #[path = "epoll.rs"]
@@ -42,6 +44,8 @@ pub(crate) use socket::{
     bind_unix_listener, connect, connect_trouble, identity, listen, open_socket, peer_credentials,
     receive, receive_vectored, send, send_vectored, shut, take_error,
 };
+#[cfg(all(feature = "calloop", target_os = "linux"))]
+pub(crate) use timer_descriptor::TimerDescriptor;
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -82,6 +82,11 @@ pub enum Call {
     Resolve,
     /// Asking which file stands at a path.
     Stat,
+    /// Making a descriptor that tells the time.
+    #[cfg_attr(not(feature = "calloop"), allow(dead_code))] // For hosts that watch one.
+    TimerCreate,
+    #[cfg_attr(not(feature = "calloop"), allow(dead_code))]
+    TimerSet,
 }
 
 /// Whether the call is to be made.

@@ -57,10 +57,12 @@ impl Call {
         Call::SignalWrite,
         Call::Resolve,
         Call::Stat,
+        Call::TimerCreate,
+        Call::TimerSet,
     ];
 }
 
-const CALLS: usize = Call::Stat as usize + 1;
+const CALLS: usize = Call::TimerSet as usize + 1;
 
 #[derive(Clone, Copy, Debug)]
 enum Effect {
