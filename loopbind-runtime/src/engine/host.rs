@@ -72,7 +72,7 @@ pub(crate) type Guest<'a> = dyn FnMut(&mut Context<'_>, &mut dyn Host) -> Poll<(
 pub(crate) struct LodgingMaker(Arc<dyn Fn() -> io::Result<Box<dyn Lodging>> + Send + Sync>);
 
 impl LodgingMaker {
-    #[cfg(feature = "tokio")]
+    #[cfg(any(test, feature = "tokio"))]
     pub(crate) fn new(
         make: impl Fn() -> io::Result<Box<dyn Lodging>> + Send + Sync + 'static,
     ) -> Self {

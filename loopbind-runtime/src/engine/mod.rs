@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use alarms::{Alarms, Due};
 use exploration::Exploration;
-#[cfg(feature = "tokio")]
+#[cfg(any(test, feature = "tokio"))]
 pub(crate) use host::Guest;
 pub use host::Host;
 pub(crate) use host::{Lodging, LodgingMaker};
@@ -89,6 +89,8 @@ pub(crate) struct Engine {
 struct Meters {
     turns: Cell<u64>,
     parked: Cell<Duration>,
+    /// Of a guest that its host is to wake.
+    asleep_since: Cell<Option<Instant>>,
 }
 
 /// What a loop has done since it was made.
@@ -126,7 +128,8 @@ pub struct Metrics {
     pub tasks_spawned: u64,
     /// Time spent in polls and callbacks. Zero unless debug: no clock is read otherwise.
     pub busy: Duration,
-    /// Time spent asleep, waiting for something to do.
+    /// Time spent asleep, waiting for something to do. What a loop's own host (`Builder::tokio`) does
+    /// meanwhile is counted in; a loop that is turned by somebody else's sleeps there, uncounted.
     pub parked: Duration,
     /// Time spent awake, looking for something to do, before going to sleep: see
     /// [`Builder::spin`](crate::Builder::spin).

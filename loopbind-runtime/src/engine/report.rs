@@ -40,6 +40,8 @@ impl Keeper for Engine {
         if self.unhandled == UnhandledPanic::Resume && context.panic.is_some() {
             self.thrown.borrow_mut().push(context);
             self.home.local().attention.call_for(Matter::Escape);
+            // A host that sleeps for this loop has something to hear of.
+            self.home.take_in();
             return;
         }
         if self.shutting_down.get() && context.task.is_some() && context.panic.is_some() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::binding;
-#[cfg(feature = "tokio")]
+#[cfg(any(test, feature = "tokio"))]
 use crate::engine::LodgingMaker;
 use crate::engine::{Engine, Settings, UnhandledPanic};
 use crate::error::LoopError;
@@ -153,7 +153,7 @@ impl Builder {
     }
 
     /// While work is ready, timers and the outside are looked at after this many items: 64 unless
-    /// set. More is faster, fewer is prompter; zero is one.
+    /// set. A host that drives the loop has its thread back as often. More is faster, fewer is prompter; zero is one.
     ///
     /// ```
     /// use loopbind::{EventLoop, time::Elapsed, timeout, yield_now};
@@ -253,8 +253,8 @@ impl Builder {
         self
     }
 
-    #[cfg(feature = "tokio")]
-    pub(super) fn lodge(mut self, maker: LodgingMaker) -> Self {
+    #[cfg(any(test, feature = "tokio"))]
+    pub(crate) fn lodge(mut self, maker: LodgingMaker) -> Self {
         self.settings.lodging = Some(maker);
         self
     }

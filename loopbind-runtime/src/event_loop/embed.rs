@@ -12,9 +12,6 @@ use super::watcher::Watched;
 use crate::engine::{Host, Patience};
 use crate::error::LoopError;
 
-/// Turns made in one poll before the host gets its thread back.
-const TURNS_PER_POLL: usize = 8;
-
 impl AsFd for EventLoop {
     /// The descriptor that is readable when something came from outside: readiness, or posts of other
     /// threads. [`next_deadline`](EventLoop::next_deadline) tells the rest.
@@ -48,7 +45,8 @@ impl EventLoop {
     /// The loop as a future, with the host's own reactor and timer doing the watching: no thread of
     /// ours. It is done once the loop is stopped.
     ///
-    /// Each poll makes a few turns and gives the thread back. Inside a turn everything is as in a run:
+    /// Each poll gives the thread back behind [`event_interval`](crate::Builder::event_interval) entries and one
+    /// batch at most. Inside a turn everything is as in a run:
     /// lookup finds this loop, and another cannot run. Wake-ups go both ways: what the host's other
     /// tasks schedule here wakes the host.
     ///
@@ -164,8 +162,10 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
         if event_loop.hold().has_host() {
             return Poll::Ready(Err(LoopError::HasHost));
         }
-        for _ in 0..TURNS_PER_POLL {
+        let mut left = event_loop.hold().portion();
+        while left > 0 {
             let (turn, stopped) = event_loop.turn_once(Patience::Elsewhere)?;
+            left = left.saturating_sub(turn.polled.max(1));
             if stopped == Stopped::Yes {
                 return Poll::Ready(Ok(()));
             }

@@ -52,8 +52,9 @@
 //! `tokio::task::block_in_place` has no other thread to go on with, and panics, as on any runtime of one thread. A
 //! `tokio::task::LocalSet` is not needed: `spawn_local` works without. `Runtime::block_on` and `Handle::block_on` inside a
 //! task block the thread that would have to bring about what they wait for, and panic; so a library's
-//! blocking interface (`reqwest::blocking`) belongs into `spawn_blocking`. Inside a tokio runtime that is there already, such as
-//! `#[tokio::main]`'s, a guest is refused ([`LoopError::InsideTokio`]); there, drive an ordinary loop with a [`Host`].
+//! blocking interface (`reqwest::blocking`) belongs into `spawn_blocking`. Inside of what a tokio runtime polls, such as the body of
+//! `#[tokio::main]`, a guest is refused ([`LoopError::InsideTokio`]); there, drive an ordinary loop with a [`Host`]. Where tokio
+//! lets a thread block, in `spawn_blocking` and `block_in_place`, a guest runs.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -62,12 +63,13 @@ use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use ::tokio::io::Interest;
 use ::tokio::io::unix::AsyncFd;
 use ::tokio::runtime::{self, Handle, LocalRuntime};
+use ::tokio::task::coop;
 use ::tokio::time::Sleep;
 
 use super::runner::Runner;
@@ -79,7 +81,7 @@ use crate::sys;
 /// [`loopbind::run`](crate::run) for a loop that is tokio's guest: makes both, runs `future`, and ends both.
 ///
 /// # Errors
-/// As [`loopbind::run`](crate::run); [`LoopError::InsideTokio`] where a tokio runtime's context is entered already.
+/// As [`loopbind::run`](crate::run); [`LoopError::InsideTokio`] inside of what a tokio runtime polls.
 ///
 /// # Panics
 /// With the future's own panic, once everything is cleaned up.
@@ -125,7 +127,9 @@ impl Builder {
     }
 
     /// [`tokio`](Builder::tokio) with a runtime that `make` makes, on the loop's thread: with a bound on blocking
-    /// threads, say, or with less often a look. Its timer has to be enabled, and its I/O driver.
+    /// threads, say, or with less often a look. Its timer has to be enabled, and its I/O driver: the first sleep that
+    /// lacks one panics, in tokio's words. Its clock has to be the real one, not one that `start_paused` stopped, by which
+    /// the loop would look at the real one all the time.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -224,6 +228,9 @@ impl engine::Host for Host {
     }
 }
 
+/// No budget of tokio's is larger: it counts in a byte.
+const MOST_BUDGET: usize = 256;
+
 /// A runtime of tokio's that a loop brought along.
 struct Inn {
     /// Gone once the loop is closed.
@@ -245,16 +252,30 @@ impl Inn {
             forks: sys::forks(),
         }
     }
+}
 
-    /// Whether a runtime's context is entered here that is not this one's.
-    fn is_inside_another(&self) -> bool {
-        Handle::try_current().is_ok_and(|current| current.id() != self.handle.id())
+/// Whether tokio polls something on this thread, so that nothing may block it. It does not say so, but what it
+/// polls has a budget, and what may block has none: a thread of its pool, `block_in_place`, a thread that has merely
+/// entered a runtime. For a task that is `unconstrained` this says no, and tokio panics.
+fn is_polled_by_tokio() -> bool {
+    if Handle::try_current().is_err() {
+        return false;
     }
+    let mut cx = Context::from_waker(Waker::noop());
+    // It goes back to whom it was taken from, as this drops.
+    let Poll::Ready(_budget) = coop::poll_proceed(&mut cx) else { return true };
+    (0..MOST_BUDGET).any(|_| match coop::poll_proceed(&mut cx) {
+        Poll::Ready(more) => {
+            more.made_progress();
+            false
+        }
+        Poll::Pending => true,
+    })
 }
 
 impl Lodging for Inn {
     fn check(&self) -> Result<(), LoopError> {
-        if self.is_inside_another() { Err(LoopError::InsideTokio) } else { Ok(()) }
+        if is_polled_by_tokio() { Err(LoopError::InsideTokio) } else { Ok(()) }
     }
 
     fn stay(&self, guest: &mut Guest<'_>) {
@@ -282,7 +303,7 @@ impl Lodging for Inn {
     fn leave(&self, limit: Duration) -> bool {
         drop(self.host.take());
         let Some(runtime) = self.runtime.take() else { return true };
-        if limit.is_zero() || self.is_inside_another() {
+        if limit.is_zero() || is_polled_by_tokio() {
             runtime.shutdown_background();
             return true;
         }
