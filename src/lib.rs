@@ -306,7 +306,7 @@ pub mod coming_from_trio {}
 /// | [Getting started](book::getting_started) | a program, a group, a server |
 /// | [Cancellation](book::cancellation) | asking, cleaning up, with a bound, along awaits |
 /// | [Threads](book::threads) | what crosses, and how |
-/// | [Embedding in your host](book::embedding) | three questions; glib, winit, asyncio |
+/// | [Embedding in your host](book::embedding) | three questions; calloop, glib, winit, asyncio |
 /// | [Testing](book::testing) | virtual time, seeds, dead ends |
 /// | [What costs what](book::performance) | the shape of the figures |
 /// | [Pitfalls](book::pitfalls) | and the way around each |

@@ -283,6 +283,33 @@ fn every_page_is_in_the_documentation_with_its_programs() {
     }
 }
 
+/// What the page on embedding shows of other hosts is what `lanes/hosts` runs: the part of each program that is marked in
+/// it, to the letter. And nothing else is shown that nobody builds.
+#[test]
+fn the_recipes_are_the_programs_that_run() {
+    let page = fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    let mut blocks =
+        page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    shown.extend(
+        blocks.by_ref().filter(|(kind, _)| *kind != "rust").map(|(_, code)| code.to_owned()),
+    );
+    let mut run = BTreeSet::new();
+    for file in fs::read_dir(root().join("examples/hosts/src")).unwrap() {
+        let path = file.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let Some((_, rest)) = text.split_once(" The recipe.\n") else { continue };
+        let (recipe, _) = rest.split_once("To here.\n").unwrap();
+        let recipe = recipe.trim_end_matches(['/', '#', ' ']);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(page.contains(&format!("`examples/hosts/src/{name}`")), "{name} is not named");
+        assert!(shown.contains(recipe), "docs/embedding.md does not show {name} as it is");
+        run.insert(recipe.to_owned());
+    }
+    assert!(run.len() >= 5, "found {} recipes", run.len());
+    assert_eq!(shown, run, "what is shown, and what runs");
+}
+
 #[test]
 fn the_table_of_contents_has_each_page_once_by_its_title() {
     let contents = fs::read_to_string(root().join("docs").join(CONTENTS)).unwrap();
