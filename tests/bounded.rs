@@ -18,6 +18,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use futures::{AsyncReadExt, AsyncWriteExt};
 use loopbind::signal::SignalKind;
 use loopbind::{Async, EventLoop, get_running_loop, sleep, spawn, yield_now};
 use support::turn;
@@ -119,6 +120,34 @@ const HOGS: &[(&str, Make)] = &[
                 }
             });
         }
+        hog
+    }),
+    ("a peer that takes and gives a byte at a time", |event_loop| {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ours = Rc::new(Async::new(ours).unwrap());
+        let writing = Rc::clone(&ours);
+        event_loop
+            .create_task(async move { while (&*writing).write_all(&[0; 4096]).await.is_ok() {} })
+            .detach();
+        event_loop
+            .create_task(async move { while (&*ours).read_exact(&mut [0]).await.is_ok() {} })
+            .detach();
+        // Its buffers are full from the beginning.
+        for _ in 0..1_000 {
+            turn(event_loop);
+        }
+        let soon = Some(Duration::from_millis(10));
+        theirs.set_read_timeout(soon).unwrap();
+        theirs.set_write_timeout(soon).unwrap();
+        let mut hog = Hog::of(2);
+        hog.thread(move |is_over| {
+            let mut byte = [0];
+            while !is_over.load(Ordering::Relaxed) {
+                if theirs.read(&mut byte).is_ok() {
+                    let _ = theirs.write(&byte);
+                }
+            }
+        });
         hog
     }),
     ("four threads that wake a task without end", |event_loop| {
@@ -263,6 +292,33 @@ fn whatever_keeps_the_loop_busy_the_others_have_their_turns() {
         }
     }
     assert!(most > 2, "the look was put off somewhere: the interval is what is seen here");
+}
+
+/// A million timers, cancelled all at once: no later iteration has anything to do with them. What is due meanwhile
+/// runs in the next one, and nothing else does; the loop sleeps for the timer that is left.
+#[test]
+fn a_million_timers_are_cancelled_and_the_next_iteration_has_one_entry() {
+    const MANY: u64 = 1_000_000;
+    let event_loop = EventLoop::builder().virtual_time(true).build().unwrap();
+    let began = event_loop.time();
+    let seconds = |number: u64| Duration::from_secs(number * 7_919 % MANY + 1);
+    let mut timers: Vec<_> = (0..MANY)
+        .map(|number| event_loop.call_later(seconds(number), || unreachable!("cancelled")))
+        .collect();
+    let left = event_loop.call_later(Duration::from_secs(MANY / 2), || ());
+    assert_eq!(event_loop.next_deadline(), Some(began + Duration::from_secs(1)));
+    event_loop.call_soon(move || {
+        // In an order that is neither that of their making nor of their deadlines.
+        let half = timers.split_off(timers.len() / 2);
+        half.into_iter().chain(timers.into_iter().rev()).for_each(|timer| timer.cancel());
+    });
+    event_loop.call_at(began, || ());
+    assert_eq!(turn(&event_loop), 2);
+    event_loop.call_at(began, || ());
+    assert_eq!(turn(&event_loop), 1);
+    assert_eq!(event_loop.next_deadline(), Some(left.when()));
+    assert_eq!(event_loop.turn(None).unwrap().polled, 1);
+    assert_eq!((event_loop.time(), event_loop.next_deadline()), (left.when(), None));
 }
 
 /// Ten thousand timers that have been due for long come together, in one batch that is run to its end, in the
