@@ -1,8 +1,10 @@
 //! A loop inside somebody else's: turned by hand, as a future, and by a host that lends its eyes.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +88,63 @@ fn work_scheduled_between_turns_wakes_the_host() {
     event_loop.turn(Some(Duration::ZERO)).unwrap();
     task.cancel();
     assert!(readable(Duration::ZERO), "cancel");
+}
+
+/// What changes nothing for a host that sleeps does not wake it: a descriptor to be watched, which is watched by
+/// the one that was lent, and a deadline behind another. One in front of all does, however it came about.
+#[test]
+fn what_is_set_between_turns_wakes_a_host_that_would_miss_it_and_no_other() {
+    let event_loop = EventLoop::new().unwrap();
+    let is_readable = || {
+        let mut fds = [PollFd::from_borrowed_fd(event_loop.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
+    };
+    let turn = || {
+        assert!(is_readable());
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert!(!is_readable());
+    };
+    assert!(!is_readable());
+    let hours = |count: u64| Duration::from_secs(3600 * count);
+
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let heard = Rc::new(Cell::new(false));
+    let hears = Rc::clone(&heard);
+    let _watch = event_loop.add_reader(ours, move || hears.set(true)).unwrap();
+    assert!(!is_readable(), "there is nothing to read");
+    theirs.write_all(b"x").unwrap();
+    assert!(is_readable());
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(heard.get());
+    drop(_watch);
+
+    event_loop.call_later(hours(5), || ());
+    turn();
+    event_loop.call_later(hours(6), || ());
+    assert!(!is_readable(), "the host turns it in five hours");
+    let first = event_loop.call_later(hours(4), || ());
+    turn();
+    first.cancel();
+    event_loop.call_later(hours(5), || ());
+    assert!(!is_readable(), "the host turns it in four hours, for nothing");
+
+    let nap = Rc::new(RefCell::new(None));
+    let naps = Rc::clone(&nap);
+    event_loop
+        .create_task(poll_fn(move |cx| {
+            let mut nap = naps.borrow_mut();
+            nap.get_or_insert_with(|| Box::pin(sleep(hours(7)))).as_mut().poll(cx)
+        }))
+        .detach();
+    turn();
+    let mut nap = nap.borrow_mut();
+    let nap = nap.as_mut().unwrap();
+    let now = event_loop.time();
+    nap.as_mut().reset(now + hours(8));
+    assert!(!is_readable());
+    nap.as_mut().reset(now + hours(3));
+    turn();
+    assert_eq!(event_loop.next_deadline(), Some(now + hours(3)));
 }
 
 #[test]

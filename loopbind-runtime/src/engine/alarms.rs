@@ -3,7 +3,7 @@
 //! Shared by the engine and by every sleeping future, which must be able to cancel its timer but
 //! must not keep the loop alive.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::task::Waker;
 
 use crate::clock::{Clock, NEVER, Tick};
@@ -35,8 +35,8 @@ pub(crate) struct Alarms {
     fired: Cell<u64>,
     /// When a timer fired last.
     last_fired: Cell<Tick>,
-    /// Of a loop that is a guest: who sleeps for it has a new deadline to hear of.
-    guest: Option<LocalHome>,
+    /// Of a loop that is a guest, or was lent: who sleeps for it has deadlines to hear of.
+    hosted: OnceCell<LocalHome>,
 }
 
 impl Alarms {
@@ -47,12 +47,13 @@ impl Alarms {
             bound: Cell::new(NEVER),
             fired: Cell::new(0),
             last_fired: Cell::new(-NEVER),
-            guest: None,
+            hosted: OnceCell::new(),
         }
     }
 
-    pub(super) fn of_guest(clock: Clock, home: LocalHome) -> Self {
-        Alarms { guest: Some(home), ..Alarms::new(clock) }
+    /// From here on a host may sleep for the loop whose home this is.
+    pub(super) fn tell_by(&self, home: &LocalHome) {
+        self.hosted.get_or_init(|| home.clone());
     }
 
     #[inline]
@@ -66,7 +67,7 @@ impl Alarms {
     #[inline]
     pub(crate) fn set(&self, at: Tick, due: Due) -> TimerKey {
         let key = self.change(|timers| timers.insert(at, due));
-        self.tell_host();
+        self.tell_host(at);
         key
     }
 
@@ -81,13 +82,20 @@ impl Alarms {
     #[inline]
     pub(crate) fn reset(&self, key: TimerKey, at: Tick) -> Option<TimerKey> {
         let key = self.change(|timers| timers.reset(key, at));
-        self.tell_host();
+        self.tell_host(at);
         key
     }
 
     #[inline]
-    fn tell_host(&self) {
-        if let Some(home) = &self.guest {
+    fn tell_host(&self, at: Tick) {
+        if let Some(home) = self.hosted.get() {
+            self.tell_sleeper(home, at);
+        }
+    }
+
+    /// Who sleeps until the earliest deadline has to hear of one that is earlier, and of no other.
+    fn tell_sleeper(&self, home: &LocalHome, at: Tick) {
+        if !home.is_quiet() && self.next() == Some(at) {
             home.take_in();
         }
     }

@@ -162,10 +162,10 @@ impl Engine {
         home.local().debug.set(settings.debug.unwrap_or_else(settings::debug_by_environment));
         let reactor = Rc::new(Reactor::new(home.clone(), driver));
         let lodging = settings.lodging.as_ref().map(LodgingMaker::make).transpose()?;
-        let alarms = match &lodging {
-            Some(_) => Alarms::of_guest(Clock::new(kind), home.clone()),
-            None => Alarms::new(Clock::new(kind)),
-        };
+        let alarms = Alarms::new(Clock::new(kind));
+        if lodging.is_some() {
+            alarms.tell_by(&home);
+        }
         let engine = Rc::new_cyclic(|me| Engine {
             home,
             alarms: Rc::new(alarms),
@@ -247,6 +247,7 @@ impl Engine {
             }
         };
         let local = self.home.local();
+        self.alarms.tell_by(&self.home);
         if !local.hosted.replace(true) && !current::is_running(Arc::as_ptr(&self.home)) {
             self.home.park();
         }

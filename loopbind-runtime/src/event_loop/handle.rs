@@ -263,8 +263,6 @@ impl EventLoop {
         let callback = engine.home.callback(callback);
         let alarms = Rc::clone(&engine.alarms);
         let key = (!callback.is_done()).then(|| alarms.set(at, Due::Call(callback.clone())));
-        // A host that sleeps for this loop has a new deadline to hear of.
-        engine.home.take_in();
         TimerHandle { handle: Handle::new(callback), alarms, key: Cell::new(key), when }
     }
 }

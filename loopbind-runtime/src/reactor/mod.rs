@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signals::Ears;
@@ -27,6 +28,7 @@ pub use watch::Watch;
 use watch::WatchState;
 
 use crate::LoopError;
+use crate::current;
 use crate::ids::LoopId;
 use crate::panic::discard;
 use crate::sys::{self, Driver, Event, Interest, Lent, Seen, WatchTrouble};
@@ -259,8 +261,11 @@ impl Reactor {
         match driver.add(fd, key.0, interest) {
             Ok(()) => {
                 self.slots.borrow_mut().confirm(key);
-                // A host that sleeps for this loop has something more to watch.
-                self.home.take_in();
+                // A host that turns it in a run of its own may have nothing of it to watch so far. Any other
+                // watches what was lent to it, and so this.
+                if current::is_running(Arc::as_ptr(&self.home)) {
+                    self.home.take_in();
+                }
                 Ok(key)
             }
             Err(error) => {
