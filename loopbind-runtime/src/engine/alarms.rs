@@ -94,6 +94,8 @@ impl Alarms {
     }
 
     /// Who sleeps until the earliest deadline has to hear of one that is earlier, and of no other.
+    #[cold]
+    #[inline(never)]
     fn tell_sleeper(&self, home: &LocalHome, at: Tick) {
         if !home.is_quiet() && self.next() == Some(at) {
             home.take_in();
