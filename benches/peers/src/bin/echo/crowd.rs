@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Until, Witness, exchange};
-use crate::machine;
 use crate::process::Process;
 use crate::server::{self, Server};
 use crate::table::{self, Better, Row};
+use peers::machine;
 
 pub const ROUNDS: usize = 5;
 const LENGTH: Duration = Duration::from_secs(1);

@@ -22,15 +22,15 @@
 
 mod client;
 mod crowd;
-mod machine;
 mod process;
-mod runtime;
 mod server;
 mod table;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 use std::{env, thread};
+
+use peers::machine;
 
 use client::{Client, Sample, Until, exchange};
 use process::Process;
@@ -43,8 +43,6 @@ const CONNECTIONS: [usize; 3] = [1, 50, 500];
 const IDLE: usize = 10_000;
 
 const MESSAGE: usize = 64;
-/// What a server reads into.
-const BUFFER: usize = 1024;
 /// The harness's questions to a server, by their lengths, which are the answers' too: what processor
 /// time it had, and to wait.
 const TIME: usize = 8;

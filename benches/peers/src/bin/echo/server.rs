@@ -13,8 +13,10 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::runtime::{Compio, Glommio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio};
-use crate::{BUFFER, TIME, WAIT};
+use crate::{TIME, WAIT};
+use peers::sockets::{
+    BUFFER, Compio, Glommio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio,
+};
 
 #[derive(Clone, Copy)]
 pub struct Server {

@@ -8,12 +8,16 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+/// Those that the calling thread may run on.
+pub fn processors() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).expect("some processors");
+    (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect()
+}
+
 /// The processors for the server and for the client: the same, where there is but one.
 pub fn two_processors() -> [usize; 2] {
-    let allowed = sched_getaffinity(None).expect("some processors");
-    let mut allowed = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
-    let first = allowed.next().expect("a processor");
-    [first, allowed.next().unwrap_or(first)]
+    let allowed = processors();
+    [allowed[0], *allowed.get(1).unwrap_or(&allowed[0])]
 }
 
 /// Has the calling thread run there and nowhere else.
@@ -34,6 +38,17 @@ pub fn most_descriptors() -> usize {
 /// otherwise something would stay for a minute, in the way of those that come.
 pub fn hang_up(stream: &TcpStream) {
     set_socket_linger(stream, Some(Duration::ZERO)).expect("an option");
+}
+
+/// What processor time a process has had, all its threads together, those that are gone, too. The system says it in
+/// hundredths of a second.
+pub fn processor_time(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("a living process");
+    // Behind the name, which may have anything in it.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let times = fields.split(' ').skip(11).take(2);
+    let ticks = times.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>();
+    Duration::from_millis(10 * ticks)
 }
 
 /// The memory of a process that is not swapped out, in bytes.

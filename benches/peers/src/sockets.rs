@@ -1,4 +1,4 @@
-//! What the server asks of a runtime, and the runtimes that are asked.
+//! What a server asks of a runtime's sockets, and the runtimes that are asked.
 //!
 //! Each is set up as its documentation has a program do it, and is asked for what it has itself:
 //! reads into a borrowed buffer or an owned one, a write of everything, a task for each connection.
@@ -7,7 +7,8 @@ use std::os::fd::{FromRawFd as _, IntoRawFd as _};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::BUFFER;
+/// What a server reads into, in bytes.
+pub const BUFFER: usize = 1024;
 
 /// One single-threaded runtime with sockets.
 pub trait Runtime: 'static {
@@ -25,6 +26,14 @@ pub trait Runtime: 'static {
         stream: Self::Stream,
         answer: impl Fn(&mut [u8]) + 'static,
     ) -> impl Future<Output = ()>;
+    /// Until the client has enough, or is not understood, says what `talk` has to say to what was read.
+    fn discuss(stream: Self::Stream, talk: impl Talk) -> impl Future<Output = ()>;
+}
+
+/// One side of a conversation whose answers are of other lengths than the questions.
+pub trait Talk: 'static {
+    /// Takes in what was read, and appends to `answer` what there is to be said. False: it makes no sense.
+    fn hear(&mut self, read: &[u8], answer: &mut Vec<u8>) -> bool;
 }
 
 const FINE: &str = "nothing fails on the loopback";
@@ -61,6 +70,10 @@ impl<const SPIN: u64> Runtime for Loopbind<SPIN> {
             stream.write_all(&buffer[..count]).await.expect(FINE);
         }
     }
+
+    async fn discuss(stream: Self::Stream, talk: impl Talk) {
+        over_futures_io(stream, talk).await;
+    }
 }
 
 pub struct Tokio;
@@ -94,6 +107,10 @@ impl Runtime for Tokio {
             answer(&mut buffer[..count]);
             stream.write_all(&buffer[..count]).await.expect(FINE);
         }
+    }
+
+    async fn discuss(stream: Self::Stream, talk: impl Talk) {
+        over_tokio(stream, talk).await;
     }
 }
 
@@ -132,6 +149,10 @@ impl Runtime for Smol {
             answer(&mut buffer[..count]);
             stream.write_all(&buffer[..count]).await.expect(FINE);
         }
+    }
+
+    async fn discuss(stream: Self::Stream, talk: impl Talk) {
+        over_futures_io(stream, talk).await;
     }
 }
 
@@ -177,6 +198,25 @@ macro_rules! monoio {
                     buffer.clear();
                 }
             }
+
+            async fn discuss(mut stream: Self::Stream, mut talk: impl Talk) {
+                use monoio::io::{AsyncReadRent as _, AsyncWriteRentExt as _};
+                let (mut buffer, mut answer) = (Vec::with_capacity(BUFFER), Vec::new());
+                loop {
+                    let (count, read) = stream.read(buffer).await;
+                    let Ok(1..) = count else { return };
+                    if !talk.hear(&read, &mut answer) {
+                        return;
+                    }
+                    let (done, said) = stream.write_all(answer).await;
+                    if done.is_err() {
+                        return;
+                    }
+                    (buffer, answer) = (read, said);
+                    buffer.clear();
+                    answer.clear();
+                }
+            }
         }
     };
 }
@@ -220,6 +260,27 @@ impl Runtime for Compio {
             buffer.clear();
         }
     }
+
+    async fn discuss(mut stream: Self::Stream, mut talk: impl Talk) {
+        use compio::buf::BufResult;
+        use compio::io::{AsyncRead as _, AsyncWriteExt as _};
+        let (mut buffer, mut answer) = (Vec::with_capacity(BUFFER), Vec::new());
+        loop {
+            let BufResult(count, read) = stream.read(buffer).await;
+            let Ok(1..) = count else { return };
+            if !talk.hear(&read, &mut answer) {
+                return;
+            }
+            let BufResult(done, said) = stream.write_all(answer).await;
+            if done.is_err() {
+                return;
+            }
+            (buffer, answer) = (read, said);
+            // A shorter read would leave the length as it was.
+            buffer.clear();
+            answer.clear();
+        }
+    }
 }
 
 /// glommio. It has no listener from std's but by its descriptor, and waits for one that blocks.
@@ -254,5 +315,36 @@ impl Runtime for Glommio {
             answer(&mut buffer[..count]);
             stream.write_all(&buffer[..count]).await.expect(FINE);
         }
+    }
+
+    async fn discuss(stream: Self::Stream, talk: impl Talk) {
+        over_futures_io(stream, talk).await;
+    }
+}
+
+/// What to do with streams that have the traits of futures-io.
+async fn over_futures_io<S>(mut stream: S, mut talk: impl Talk)
+where
+    S: futures::io::AsyncRead + futures::io::AsyncWrite + Unpin,
+{
+    use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut buffer, mut answer) = ([0; BUFFER], Vec::new());
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        if !talk.hear(&buffer[..count], &mut answer) || stream.write_all(&answer).await.is_err() {
+            return;
+        }
+        answer.clear();
+    }
+}
+
+/// What to do with tokio's, on either of its runtimes: a future that may cross threads where `talk` may.
+pub async fn over_tokio(mut stream: tokio::net::TcpStream, mut talk: impl Talk) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut buffer, mut answer) = ([0; BUFFER], Vec::new());
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        if !talk.hear(&buffer[..count], &mut answer) || stream.write_all(&answer).await.is_err() {
+            return;
+        }
+        answer.clear();
     }
 }
