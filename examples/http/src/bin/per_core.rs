@@ -25,10 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, FutureExt, Shared, join_all, select};
-use futures::stream;
+use futures::stream::{self, Stream, StreamExt};
 use hyper::body::{Body, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -259,11 +258,19 @@ async fn all_listening(
     peers.into_iter().collect()
 }
 
+/// SIGTERM and Ctrl-C, which do not end the process from here on.
+fn signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+    let signals: io::Result<Vec<_>> = kinds.into_iter().map(signal).collect();
+    Ok(stream::select_all(signals?).chain(stream::pending()))
+}
+
 /// Starts the loops, and ends them: when it is asked to, and when one of them ended that nobody had asked. Whatever it
 /// was, the others answer what they were asked, and all that went wrong is told.
 async fn supervise<F, Fut>(
     address: SocketAddr,
     grace: Duration,
+    mut asked: impl Stream<Item = ()> + Unpin,
     body: F,
 ) -> Result<Served, Vec<String>>
 where
@@ -271,12 +278,6 @@ where
     Fut: Future<Output = io::Result<Served>> + 'static,
 {
     let said = |error: &dyn Display| vec![error.to_string()];
-    // Before anything else: one that comes early is not the end of the process.
-    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let signals: io::Result<Vec<_>> = signals.into_iter().collect();
-    let signals = signals.map_err(|error| said(&error))?;
-    let mut asked = stream::select_all(signals).chain(stream::pending());
-
     // Bound and never listened on: it finds out whether the address can be had, and which port zero is.
     let place = share(address).and_then(|place| Ok((place.local_addr()?, place)));
     let (address, _place) = place.map_err(|error| said(&error))?;
@@ -360,7 +361,12 @@ fn main() -> ExitCode {
         eprintln!("usage: per_core [address, as 127.0.0.1:8080] [--grace seconds]");
         return ExitCode::FAILURE;
     };
-    let outcome = loopbind::run(supervise(address, grace, serve));
+    let outcome = signals().and_then(|mut asked| {
+        let outcome = loopbind::run(supervise(address, grace, &mut asked, serve));
+        // For as long as there is a process: where nobody listens any more, one more signal would end it, as a failure.
+        std::mem::forget(asked);
+        Ok(outcome?)
+    });
     match outcome.unwrap_or_else(|error| Err(vec![error.to_string()])) {
         Ok(Served { requests, cut_off }) => {
             println!("answered {requests} requests; {cut_off} connections were cut off");
@@ -390,7 +396,7 @@ mod tests {
             post.peers.await.unwrap();
             panic!("out of cheese");
         };
-        let failures = supervise(address, PATIENCE, body).await.unwrap_err();
+        let failures = supervise(address, PATIENCE, stream::pending(), body).await.unwrap_err();
         assert_eq!(failures, ["loop 0 panicked: out of cheese"]);
     }
 
@@ -402,7 +408,7 @@ mod tests {
             0 => Err(io::Error::other("no more of these")),
             _ => serve(post).await,
         };
-        let failures = supervise(address, PATIENCE, body).await.unwrap_err();
+        let failures = supervise(address, PATIENCE, stream::pending(), body).await.unwrap_err();
         assert_eq!(failures, ["loop 0: no more of these"]);
     }
 }

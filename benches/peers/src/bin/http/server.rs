@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use loopbind::hyper::{HyperIo, LoopTimer};
 use peers::machine;
 use peers::sockets::{
-    Compio, Glommio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Smol, Tokio, over_tokio,
+    Compio, Glommio, Loopbind, MonoioEpoll, MonoioUring, Runtime, Tokio, over_tokio,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -28,7 +28,6 @@ pub fn all() -> Vec<Server> {
         Server { name: "loopbind", serve: ours },
         Server { name: "tokio, a runtime per core", serve: per_core::<Tokio> },
         Server { name: "tokio, multi-threaded", serve: tokio_by_hand },
-        Server { name: "smol", serve: per_core::<Smol> },
         Server { name: "monoio, epoll", serve: per_core::<MonoioEpoll> },
     ];
     if monoio::utils::detect_uring() {
