@@ -42,7 +42,8 @@ impl Program {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let words: Vec<_> = line.split_whitespace().collect();
-        let address = words[0].strip_prefix("http://").unwrap().parse().unwrap();
+        let address = words[0].strip_prefix("http://").unwrap().trim_end_matches(';');
+        let address = address.parse().unwrap();
         Program { child, stdout, address, loops: words[2].parse().unwrap() }
     }
 

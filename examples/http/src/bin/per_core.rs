@@ -298,7 +298,7 @@ where
     if let Some(peers) = all {
         // Who is over does not hear it, and has said that.
         let _ = go.send(peers);
-        println!("http://{address} on {loops} loops; SIGTERM or Ctrl-C ends it");
+        println!("http://{address}; on {loops} loops, until SIGTERM or Ctrl-C");
         select(asked.next(), news.next()).await;
     }
     group.stop();
