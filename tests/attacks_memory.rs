@@ -352,7 +352,7 @@ fn woken_after_the_close_and_in_a_ring() {
 // ─── in a signal's handler ──────────────────────────────────────────────────────────────────────
 
 /// What runs in a signal's handler, which may have interrupted the allocator itself, asks for no memory:
-/// with one who listens, with several, and with nobody any more.
+/// with one who listens, with several, and with a callback.
 #[test]
 fn a_signals_handler_takes_no_memory() {
     in_good_child("a_signals_handler_takes_no_memory", || {

@@ -420,7 +420,7 @@ fn a_panic_that_found_no_run_to_leave_is_an_event_as_its_loop_goes() {
         "exit a",
         "close a",
         "DEBUG event loop closes",
-        "ERROR Task exception was never retrieved",
+        "ERROR Task exception was never retrieved (a)",
     ]);
 }
 

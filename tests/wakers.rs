@@ -548,7 +548,7 @@ fn a_ping_pong_of_words_and_wakes_between_two_loops_ends() {
     }
 }
 
-/// Four threads wake and clone and drop the wakers of tasks whose loop ends meanwhile, over and over.
+/// Three threads wake and clone and drop the wakers of tasks whose loop ends meanwhile, over and over.
 #[test]
 fn wakes_race_with_the_end_of_the_loop() {
     const WAKERS: usize = 3;
