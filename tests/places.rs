@@ -2,11 +2,18 @@
 
 #![cfg(feature = "macros")]
 
+use std::cell::RefCell;
+use std::future::{pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::executor::block_on;
 use loopbind::thread::ThreadBuilder;
-use loopbind::{EventLoop, Runner, TaskInfo, loop_main, loop_thread, run, task};
+use loopbind::{
+    EventLoop, Runner, TaskInfo, loop_main, loop_thread, run, sleep, spawn, task, timeout,
+};
 
 #[track_caller]
 fn assert_here(info: &TaskInfo, line: u32) {
@@ -47,6 +54,41 @@ fn an_annotated_function_s_body_stands_in_this_file() {
     for info in [annotated_main(), annotated_thread().join().unwrap()] {
         assert_eq!(info.spawned_at.file(), file!());
     }
+}
+
+/// The file and line that a panic of `wrong` names on standard error.
+fn blamed(wrong: impl FnOnce()) -> (String, u32) {
+    static HOOK: Once = Once::new();
+    thread_local!(static LAST: RefCell<Option<(String, u32)>> = const { RefCell::new(None) });
+    HOOK.call_once(|| {
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().expect("every panic has one");
+            LAST.set(Some((place.file().to_owned(), place.line())));
+            former(info);
+        }));
+    });
+    catch_unwind(AssertUnwindSafe(wrong)).expect_err("it was to panic");
+    LAST.take().expect("the hook heard of it")
+}
+
+/// What is wrong stands in the user's program, and so does the line that the panic names: not only where
+/// a function panics, but where a future does that is awaited.
+#[test]
+fn a_mistake_is_blamed_on_the_line_that_awaits() {
+    let here = |line: u32| (file!().to_owned(), line);
+    let second = Duration::from_secs(1);
+    assert_eq!(blamed(|| block_on(async { sleep(second).await })), here(line!()));
+    let late = || block_on(async { drop(timeout(second, pending::<()>()).await) });
+    assert_eq!(blamed(late), here(line!() - 1));
+    assert_eq!(blamed(|| drop(spawn(ready(1)))), here(line!()));
+
+    let event_loop = EventLoop::new().unwrap();
+    let mut remote = event_loop.handle().spawn(|| ready(1)).unwrap();
+    event_loop.run_until_complete(&mut remote).unwrap().unwrap();
+    assert_eq!(blamed(|| drop(remote.join())), here(line!()));
+    event_loop.close().unwrap();
+    assert_eq!(blamed(|| drop(event_loop.call_soon(|| {}))), here(line!()));
 }
 
 /// What was taken back did not run; the end of a task that was asked to end is a step.

@@ -127,6 +127,7 @@ use proc_macro::TokenStream;
 /// An associated function that names `Self` in its signature or its body becomes a closure instead of
 /// an inner function, because only that can see `Self`; there, rustc's messages may differ. In an
 /// `impl` with type parameters, a function that uses one of them has to name `Self` somewhere for it.
+#[doc(alias = "main")]
 #[proc_macro_attribute]
 pub fn loop_main(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Main, options.into(), item.into()).into()
@@ -309,7 +310,7 @@ pub fn loop_thread(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// As under `#[loop_main]`; also `host` together with `virtual_time`, `seed` together with `seeds`, an empty range of seeds, and a
 /// `timeout` without a unit.
-#[doc(alias("IsolatedAsyncioTestCase", "start_paused"))]
+#[doc(alias("IsolatedAsyncioTestCase", "start_paused", "test"))]
 #[proc_macro_attribute]
 pub fn loop_test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Test, options.into(), item.into()).into()

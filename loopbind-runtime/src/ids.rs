@@ -1,6 +1,7 @@
 //! Names of loops and tasks: numbers that are never given out twice in a process.
 
 use std::cell::Cell;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// let (first, second) = (EventLoop::new()?, EventLoop::new()?);
 /// assert!(first.id() < second.id()); // they count up
+/// assert_eq!(first.id().to_string(), first.id().get().to_string());
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -24,8 +26,10 @@ pub struct LoopId(NonZeroU64);
 /// let event_loop = EventLoop::new()?;
 /// let (first, second) = (event_loop.create_task(async {}), event_loop.create_task(async {}));
 /// assert!(first.id() < second.id()); // they count up
+/// assert_eq!(first.id().to_string(), format!("Task-{}", first.id().get()));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "Id")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct TaskId(NonZeroU64);
 
@@ -47,6 +51,12 @@ impl LoopId {
     /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
+    }
+}
+
+impl fmt::Display for LoopId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -81,6 +91,13 @@ impl TaskId {
     /// ```
     pub fn get(self) -> NonZeroU64 {
         self.0
+    }
+}
+
+/// As reports name a task that has no name of its own: `Task-7`.
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task-{}", self.0)
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 ///     unreachable!("a panic reaches the awaiter");
 /// };
 /// assert_eq!(payload.message(), Some("no more tea"));
+/// assert_eq!(payload.to_string(), "no more tea");
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
 pub struct PanicPayload {
@@ -129,6 +130,13 @@ impl fmt::Debug for PanicPayload {
             Some(message) => tuple.field(&message).finish(),
             None => tuple.finish_non_exhaustive(),
         }
+    }
+}
+
+/// The text given to `panic!`, or that there is none.
+impl fmt::Display for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().unwrap_or("a panic whose payload is no text"))
     }
 }
 

@@ -104,6 +104,7 @@ pub async fn ctrl_c() -> io::Result<()> {
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use = "dropping it stops the listening"]
 pub struct Signal {
     listener: Rc<Listener>,
     /// Where it would be told.
@@ -162,6 +163,7 @@ impl Signal {
     /// assert_eq!(heard, Some(()));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         if self.listener.take() {
             return Poll::Ready(Some(()));

@@ -3,6 +3,7 @@
 //! belongs in the same commit.
 
 mod expand;
+mod habits;
 mod source;
 mod surface;
 
@@ -16,11 +17,22 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// What users depend on.
+fn front() -> Source {
+    Source::open(&here().join("src/lib.rs"))
+}
+
+fn runtime() -> Source {
+    Source::open(&here().join("loopbind-runtime/src/lib.rs"))
+}
+
+fn macros() -> Source {
+    Source::open(&here().join("loopbind-macros/src/lib.rs"))
+}
+
 #[test]
 fn what_users_can_name_is_what_is_written_down() {
-    let front = Source::open(&here().join("src/lib.rs"));
-    let runtime = Source::open(&here().join("loopbind-runtime/src/lib.rs"));
-    let lines = surface(&front, &runtime);
+    let lines = surface(&front(), &runtime());
     let file = here().join("tests/api/api.txt");
     if std::env::var_os("LOOPBIND_API").is_some_and(|wish| wish == "write") {
         fs::write(&file, lines.join("\n") + "\n").unwrap();

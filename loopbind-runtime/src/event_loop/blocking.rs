@@ -29,7 +29,7 @@ use crate::task::{Home, LocalHome, Phase, TaskError, post_callback};
 /// assert_eq!(sum, 55);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("to_thread", "run_sync", "unblock"))]
+#[doc(alias("block_in_place", "run_sync", "to_thread", "unblock"))]
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -21,6 +21,7 @@ use crate::error::LoopError;
 /// assert_eq!(event_loop.time() - before, Duration::from_secs(3600));
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias("LocalExecutorBuilder", "RuntimeBuilder"))]
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder makes nothing until `build`"]
 pub struct Builder {

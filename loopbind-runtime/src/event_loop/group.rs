@@ -40,7 +40,7 @@ pub struct LoopGroup<T = ()> {
 /// assert_eq!(places, (0..places.len()).collect::<Vec<_>>());
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "thread_per_core")]
+#[doc(alias("LocalExecutorPoolBuilder", "LocalPoolHandle", "new_multi_thread", "thread_per_core"))]
 pub fn per_core<F, Fut>(main: F) -> Result<LoopGroup<Fut::Output>, LoopError>
 where
     F: Fn(usize) -> Fut + Send + Sync + 'static,

@@ -63,7 +63,7 @@ pub fn get_event_loop() -> Result<EventLoop, LoopError> {
 /// assert_eq!(event_loop.run_until_complete(async { get_running_loop() })??, event_loop);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "try_current")]
+#[doc(alias("current", "try_current"))]
 pub fn get_running_loop() -> Result<EventLoop, LoopError> {
     Engine::running().map(EventLoop::of).ok_or(LoopError::NoRunningLoop)
 }

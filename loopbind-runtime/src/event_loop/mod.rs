@@ -94,7 +94,7 @@ impl EventLoop {
     /// assert_eq!(get_bound_loop(), None);
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias = "new_event_loop")]
+    #[doc(alias("new_current_thread", "new_event_loop"))]
     pub fn new() -> Result<Self, LoopError> {
         Builder::default().build()
     }

@@ -37,7 +37,7 @@ use crate::task::{
 /// assert_eq!(worker.join().unwrap().unwrap(), 42);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias("BlockingPortal", "TrioToken"))]
+#[doc(alias("BlockingPortal", "Spawner", "TrioToken"))]
 #[derive(Clone)]
 pub struct LoopHandle {
     home: Tie,
@@ -309,6 +309,7 @@ impl<T> RemoteTask<T> {
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
     #[doc(alias = "result")]
+    #[track_caller]
     pub fn join(self) -> Result<T, TaskError> {
         self.settle_if_inherited();
         if self.would_deadlock() {
@@ -338,6 +339,7 @@ impl<T> RemoteTask<T> {
     /// thread.stop();
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
+    #[track_caller]
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, TaskError>, Self> {
         assert!(!self.resolved, "a RemoteTask was joined after it gave its outcome");
         self.settle_if_inherited();

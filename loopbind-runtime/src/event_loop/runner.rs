@@ -60,6 +60,7 @@ pub fn run<F: IntoFuture>(future: F) -> Result<F::Output, LoopError> {
 /// ```
 #[doc(alias = "Runtime")]
 #[derive(Debug)]
+#[must_use = "dropping a runner ends its loop"]
 pub struct Runner {
     event_loop: EventLoop,
     /// RNR-16: that of all its runs.

@@ -27,6 +27,7 @@ use crate::task::{Birth, ExceptionContext, RemoteRef, TaskError, report_to_stder
 /// assert_eq!(thread.join().unwrap(), "done");
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[doc(alias = "Arbiter")]
 pub struct LoopThread<T = ()> {
     handle: LoopHandle,
     thread: JoinHandle<()>,

@@ -251,7 +251,7 @@ impl<T> JoinSet<T> {
     /// })?;
     /// # Ok::<(), loopbind::LoopError>(())
     /// ```
-    #[doc(alias("join_next", "FIRST_COMPLETED"))]
+    #[doc(alias("FIRST_COMPLETED", "join_next", "select", "select_all"))]
     pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
         Some(self.next_with_id().await?.1)
     }

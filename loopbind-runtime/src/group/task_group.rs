@@ -104,6 +104,9 @@ use crate::task::{Birth, ExceptionContext, LocalHome, Task};
 /// ```
 #[doc(alias(
     "TaskGroup",
+    "join",
+    "try_join",
+    "try_join_all",
     "nursery",
     "create_task_group",
     "open_nursery",

@@ -1,6 +1,7 @@
 //! Which signal, and whether it can be had.
 
 use std::ffi::c_int;
+use std::fmt;
 use std::io;
 
 /// Which signal: by name, or [from its number](SignalKind::from_raw).
@@ -9,8 +10,9 @@ use std::io;
 /// use loopbind::signal::SignalKind;
 ///
 /// assert_eq!(SignalKind::terminate(), SignalKind::from_raw(15));
+/// assert_eq!(SignalKind::terminate().to_string(), "SIGTERM");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignalKind(c_int);
 
 impl SignalKind {
@@ -207,6 +209,32 @@ impl SignalKind {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// `SIGINT`; those without a name here by their numbers, as `signal 40`.
+impl fmt::Display for SignalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            libc::SIGALRM => "SIGALRM",
+            libc::SIGCHLD => "SIGCHLD",
+            libc::SIGHUP => "SIGHUP",
+            libc::SIGINT => "SIGINT",
+            libc::SIGPIPE => "SIGPIPE",
+            libc::SIGQUIT => "SIGQUIT",
+            libc::SIGTERM => "SIGTERM",
+            libc::SIGUSR1 => "SIGUSR1",
+            libc::SIGUSR2 => "SIGUSR2",
+            libc::SIGWINCH => "SIGWINCH",
+            number => return write!(f, "signal {number}"),
+        };
+        f.write_str(name)
+    }
+}
+
+impl fmt::Debug for SignalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SignalKind").field(&format_args!("{self}")).finish()
     }
 }
 

@@ -85,8 +85,8 @@ pub enum TaskState {
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) => write!(f, "'{name}' (Task-{})", self.id.get())?,
-            None => write!(f, "Task-{}", self.id.get())?,
+            Some(name) => write!(f, "'{name}' ({})", self.id)?,
+            None => write!(f, "{}", self.id)?,
         }
         write!(f, ", {}, spawned at {}", self.state, self.spawned_at)
     }

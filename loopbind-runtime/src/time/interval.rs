@@ -29,7 +29,7 @@ use super::sleep::{Sleep, sleep_until};
 /// })?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-#[doc(alias = "Timer")]
+#[doc(alias("Ticker", "Timer"))]
 pub fn interval(period: Duration) -> Interval {
     Interval { period, missed: MissedTick::Burst, next: None }
 }

@@ -159,6 +159,7 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.stage = match self.stage {
             Stage::Done | Stage::Yielding => Stage::Done,

@@ -266,6 +266,7 @@ impl<F: Future> Future for Timeout<F> {
 
     /// # Panics
     /// When polled again after it was ready.
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut();

@@ -44,6 +44,7 @@ pub(in crate::net) const BACKLOG: u32 = 1024;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it ends the listening"]
 pub struct TcpListener {
     acceptor: Acceptor<std::net::TcpListener>,
 }

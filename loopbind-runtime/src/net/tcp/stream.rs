@@ -55,7 +55,7 @@ use crate::sys::fault::{self, Call};
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[doc(alias = "into_split")]
+#[doc(alias("StreamReader", "StreamWriter", "into_split"))]
 #[derive(Debug, Clone)]
 pub struct TcpStream(Duplex<std::net::TcpStream>);
 

@@ -35,6 +35,7 @@ use crate::sys;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it ends the listening"]
 pub struct UnixListener {
     acceptor: Acceptor<std::os::unix::net::UnixListener>,
 }

@@ -17,6 +17,7 @@ use super::{Closed, Ref, Shared};
 /// assert_eq!(*receiver.borrow_and_update(), 3);
 /// assert!(!receiver.has_changed().unwrap());
 /// ```
+#[must_use = "a receiver that is dropped sees nothing"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
     seen: u64,
