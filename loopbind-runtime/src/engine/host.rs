@@ -38,6 +38,12 @@ use crate::error::LoopError;
 /// futures::executor::block_on(event_loop.drive_with(Busy))?;
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot drive a loop: it is no `Host`",
+    label = "it lends neither readiness nor deadlines",
+    note = "implement `Host` for it by two methods, `poll_readable` and `poll_deadline`; where an executor has no reactor to \
+            lend, `EventLoop::drive` needs no host"
+)]
 pub trait Host {
     /// Waits until `fd`, the loop's, is readable.
     ///

@@ -28,6 +28,12 @@ use crate::task::{LocalHome, TaskError};
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "ToSocketAddrs")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no socket address",
+    label = "neither an address nor a name with a port",
+    note = "as text it is `\"localhost:8080\"`, in two parts `(\"localhost\", 8080)`, and by itself a `SocketAddr`"
+)]
 #[allow(private_bounds)] // That is what seals it.
 pub trait ToAddrs: Resolve {}
 
