@@ -112,6 +112,7 @@
 //! told to it. One that panics is reported to the loop's exception handler, and the task goes on.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "macros")]
 pub use loopbind_macros::{loop_main, loop_test, loop_thread};

@@ -4,6 +4,8 @@
 //! The house has floors, and a module imports from lower ones only; `ARCHITECTURE.md` in the
 //! repository is the map.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // 0: knows no loop.
 mod atomic;
 mod blocking;
