@@ -79,7 +79,7 @@ fn a_mistake_is_blamed_on_the_line_that_awaits() {
     let here = |line: u32| (file!().to_owned(), line);
     let second = Duration::from_secs(1);
     assert_eq!(blamed(|| block_on(async { sleep(second).await })), here(line!()));
-    let late = || block_on(async { drop(timeout(second, pending::<()>()).await) });
+    let late = || block_on(async { _ = timeout(second, pending::<()>()).await });
     assert_eq!(blamed(late), here(line!() - 1));
     assert_eq!(blamed(|| drop(spawn(ready(1)))), here(line!()));
 
