@@ -497,6 +497,45 @@ fn a_virtual_clock_jumps_under_calloop() {
     assert_eq!(dispatch(&mut host), 0, "and rests");
 }
 
+/// A forked process that is told so, and takes its loop out of the host it inherited, leaves the parent's host watching.
+#[test]
+fn removed_in_a_forked_child_then_the_parent_goes_on() {
+    support::in_good_child("removed_in_a_forked_child_then_the_parent_goes_on", || {
+        let guest = EventLoop::new().unwrap();
+        let (mut host, mut seen) = (host(), Seen::new());
+        let token = insert(&host, "guest", &guest);
+        host.dispatch(None, &mut seen).unwrap();
+        guest.call_soon(|| {});
+        // SAFETY: the child does what is said, and leaves by `_exit`.
+        unsafe {
+            match libc::fork() {
+                0 => {
+                    support::limit_lifetime();
+                    let told = host.dispatch(None, &mut seen);
+                    let told = matches!(error_of(told), LoopError::Forked);
+                    host.handle().remove(token);
+                    libc::_exit(if told { 0 } else { 1 })
+                }
+                child => {
+                    let mut status = -1;
+                    assert_eq!(libc::waitpid(child, &mut status, 0), child);
+                    assert_eq!(status, 0);
+                }
+            }
+        }
+        // Both are watched still: what is ready, and what is due.
+        let before = guest.metrics().turns;
+        host.dispatch(Some(Duration::from_secs(10)), &mut seen).unwrap();
+        assert_eq!(guest.metrics().turns, before + 1);
+        let task = guest.create_task(sleep(Duration::from_millis(5)));
+        let began = Instant::now();
+        while !task.is_finished() {
+            host.dispatch(Some(Duration::from_secs(10)), &mut seen).unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    });
+}
+
 /// What the source does is no more than what anybody can do with the descriptor and the deadline.
 #[test]
 fn without_the_source_calloop_watches_the_descriptor_and_its_deadline() {

@@ -52,14 +52,16 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ::calloop::generic::Generic;
 use ::calloop::{EventSource, Interest, Mode, Poll, PostAction, Readiness, Token, TokenFactory};
 
 use super::EventLoop;
-use super::run::{Stopped, Turn};
+use super::run::Turn;
 use crate::engine::Patience;
 use crate::error::LoopError;
 use crate::panic::caught;
@@ -127,10 +129,14 @@ pub struct LoopSource {
     /// Of our own, and not calloop's: an event of calloop's timers is lost where another source of the same dispatch
     /// fails, or panics; and to move one, a source has to return what calloop then does instead of
     /// what its callback asked for.
-    timer: Generic<TimerDescriptor>,
+    timer: Generic<Rc<TimerDescriptor>>,
     set: Set,
     /// The last turn was one that the timer called for.
     timer_went_before: bool,
+}
+
+fn watching<F: AsFd>(descriptor: F) -> Generic<F> {
+    Generic::new(descriptor, Interest::READ, Mode::Level)
 }
 
 /// What the timer is set for.
@@ -169,11 +175,11 @@ impl LoopSource {
         }
         // Lent here, where a refusal is an error.
         hold.lend()?;
-        let timer = TimerDescriptor::new()?;
+        let timer = Rc::new(TimerDescriptor::new()?);
         Ok(LoopSource {
             event_loop: event_loop.clone(),
-            watched: Generic::new(event_loop.clone(), Interest::READ, Mode::Level),
-            timer: Generic::new(timer, Interest::READ, Mode::Level),
+            watched: watching(event_loop.clone()),
+            timer: watching(timer),
             set: Set::Never,
             timer_went_before: false,
         })
@@ -189,7 +195,7 @@ impl LoopSource {
         })?;
         if !is_timer {
             // Asked of the system where a turn went before that the timer called for.
-            return Ok(std::mem::take(&mut self.timer_went_before)
+            return Ok(mem::take(&mut self.timer_went_before)
                 && matches!(sys::check_readable(self.watched.get_ref().as_fd()),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock));
         }
@@ -203,17 +209,17 @@ impl LoopSource {
     }
 
     /// One turn, and the timer is set for the next.
-    fn turn(&mut self) -> Result<(Turn, Stopped), LoopError> {
+    fn turn(&mut self) -> Result<Turn, LoopError> {
         match caught(|| self.event_loop.turn_once(Patience::Elsewhere)) {
             Ok(turned) => {
-                let (turn, stopped) = turned?;
+                let turn = turned?;
                 let next = if self.event_loop.has_to_go_on(turn) {
                     Set::Now
                 } else {
                     self.event_loop.wakes_host_at().map_or(Set::Never, Set::At)
                 };
                 self.set_for(next)?;
-                Ok((turn, stopped))
+                Ok(turn)
             }
             Err(payload) => {
                 // Whatever the turn left undone is seen to by the next.
@@ -256,8 +262,8 @@ impl EventSource for LoopSource {
             return Ok(PostAction::Continue);
         }
         let last = match self.turn() {
-            Ok((turn, Stopped::No)) => return Ok(callback(LoopEvent::Turned(turn), &mut ())),
-            Ok((_, Stopped::Yes)) => LoopEvent::Stopped,
+            Ok(turn) if turn.stopped => LoopEvent::Stopped,
+            Ok(turn) => return Ok(callback(LoopEvent::Turned(turn), &mut ())),
             Err(LoopError::Closed) => LoopEvent::Closed,
             Err(error) => return Err(error),
         };
@@ -281,8 +287,23 @@ impl EventSource for LoopSource {
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> ::calloop::Result<()> {
+        if self.event_loop.hold().home.is_inherited() {
+            // What is taken out of calloop's poller is taken out of the parent's, too.
+            return Ok(());
+        }
         let (watched, timer) = (self.watched.unregister(poll), self.timer.unregister(poll));
         watched.and(timer)
+    }
+}
+
+impl Drop for LoopSource {
+    fn drop(&mut self) {
+        if self.event_loop.hold().home.is_inherited() {
+            // As above: dropped they would take themselves out.
+            let timer = watching(Rc::clone(self.timer.get_ref()));
+            mem::forget(mem::replace(&mut self.timer, timer));
+            mem::forget(mem::replace(&mut self.watched, watching(self.event_loop.clone())));
+        }
     }
 }
 

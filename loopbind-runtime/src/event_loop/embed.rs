@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::EventLoop;
-use super::run::{Stopped, Turn};
+use super::run::Turn;
 use super::watcher::Watched;
 use crate::engine::{Host, Patience};
 use crate::error::LoopError;
@@ -164,9 +164,9 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
         }
         let mut left = event_loop.hold().portion();
         while left > 0 {
-            let (turn, stopped) = event_loop.turn_once(Patience::Elsewhere)?;
+            let turn = event_loop.turn_once(Patience::Elsewhere)?;
             left = left.saturating_sub(turn.polled.max(1));
-            if stopped == Stopped::Yes {
+            if turn.stopped {
                 return Poll::Ready(Ok(()));
             }
             if event_loop.has_to_go_on(turn) {

@@ -30,13 +30,9 @@ pub struct Turn {
     pub polled: usize,
     /// Whether more is ready: the next turn would not wait.
     pub more: bool,
-}
-
-/// Whether `stop` was called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
-    Yes,
-    No,
+    /// Whether [`stop`](EventLoop::stop) was called, before the turn or in it: the loop's own code wants whoever turns
+    /// it to end. Said once; the next turn is one as any other.
+    pub stopped: bool,
 }
 
 impl EventLoop {
@@ -158,11 +154,11 @@ impl EventLoop {
             Some(Duration::ZERO) => Patience::Not,
             Some(limit) => Patience::UpTo(limit),
         };
-        Ok(self.turn_once(patience)?.0)
+        self.turn_once(patience)
     }
 
-    /// One turn, and whether it was told to be the last.
-    pub(super) fn turn_once(&self, patience: Patience) -> Result<(Turn, Stopped), LoopError> {
+    /// One turn, wherever the loop sleeps.
+    pub(super) fn turn_once(&self, patience: Patience) -> Result<Turn, LoopError> {
         let engine = self.hold();
         let running = engine.enter()?;
         let attention = &engine.home.local().attention;
@@ -174,16 +170,15 @@ impl EventLoop {
             engine.home.check_fork()?;
             engine.let_escape()?;
             let more = !engine.is_idle() || engine.home.has_mail() || engine.reactor.has_more();
-            let stopped =
-                if attention.is_wanted_for(Matter::Stop) { Stopped::Yes } else { Stopped::No };
-            Ok((Turn { polled, more }, stopped))
+            let stopped = attention.is_wanted_for(Matter::Stop);
+            Ok(Turn { polled, more, stopped })
         });
         drop(running);
         leave(turned)
     }
 
     /// When the host must call `turn` next even if nothing comes from outside: now, where work is
-    /// ready; `None`, where there is neither work nor a timer.
+    /// ready, or the last turn had no room for all that came; `None`, where there is neither work nor a timer.
     ///
     /// ```
     /// use loopbind::EventLoop;
@@ -202,6 +197,8 @@ impl EventLoop {
         let clock = &engine.alarms.clock;
         if !engine.is_idle()
             || engine.home.has_mail()
+            // Who sees edges alone has seen the last of what is ready still.
+            || engine.reactor.has_more()
             || engine.home.local().attention.is_wanted_for(Matter::Stop)
         {
             return Some(clock.instant(clock.read()));

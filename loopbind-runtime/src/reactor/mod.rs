@@ -366,6 +366,7 @@ impl Reactor {
     }
 
     pub(crate) fn close(&self) {
+        self.more.set(false);
         let driver = self.driver.take();
         drop(driver);
     }
