@@ -868,6 +868,43 @@ fn asked_again_by_the_waker_that_tells_a_listener_is_one_request() {
     assert_eq!(task.try_result().unwrap().unwrap(), 7);
 }
 
+/// The one listener, dropped by its own waker as it is told: the request stands as if nobody had listened, and the
+/// task ends there, unpolled.
+#[test]
+fn the_only_listener_is_dropped_as_it_is_told_and_the_task_ends_at_once() {
+    type Listening = Pin<Box<dyn Future<Output = ()>>>;
+    struct Drops(Rc<RefCell<Option<Listening>>>);
+    // SAFETY: woken and dropped on this thread alone.
+    unsafe impl Send for Drops {}
+    // SAFETY: as for `Send`.
+    unsafe impl Sync for Drops {}
+    impl std::task::Wake for Drops {
+        fn wake(self: std::sync::Arc<Self>) {
+            let listener = self.0.borrow_mut().take();
+            drop(listener);
+        }
+    }
+
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let listener: Rc<RefCell<Option<Listening>>> =
+        Rc::new(RefCell::new(Some(Box::pin(task::cancelled()))));
+    let waker = Waker::from(std::sync::Arc::new(Drops(Rc::clone(&listener))));
+    let (probe, log) = (trace.probe("future"), trace.clone());
+    let mut task = event_loop.create_task(poll_fn(move |_| {
+        let _probe = &probe;
+        log.note("polled");
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(listener.borrow_mut().as_mut().unwrap().as_mut().poll(&mut cx).is_pending());
+        Poll::<()>::Pending
+    }));
+    turn(&event_loop);
+    task.cancel();
+    turn(&event_loop);
+    trace.assert(&["polled", "future dropped"]);
+    assert!(is_cancelled(&mut task));
+    assert_eq!(turn(&event_loop), 0);
+}
+
 /// Dropping many listeners of one task takes a time in proportion to their number, in any order.
 #[cfg(target_os = "linux")]
 #[test]
