@@ -48,13 +48,13 @@ impl Engine {
             report_to_stderr(&format_args!(
                 "Close event loop {} with {} tasks pending",
                 self.home.id.get(),
-                local.counts.alive.get()
+                local.counts.alive()
             ));
         }
         // From here on other threads are told. What they had posted is dropped with the rest.
         self.home.close_inbox();
         if trace::wants_runs() {
-            self.report_subscriber(trace::closes(self.home.id, local.counts.alive.get()));
+            self.report_subscriber(trace::closes(self.home.id, local.counts.alive()));
         }
         self.note_cut_off();
         let mut late = 0;

@@ -1,8 +1,8 @@
 //! The future of `run_until_complete`: it stays on its caller's stack, and may borrow from there.
 //!
 //! Its entry among the loop's tasks is an allocation of its own, which wakers may keep for ever, and
-//! which serves the next run where none does; the way from there to the stack is one cell of the
-//! engine, emptied before the frame is left, so that no late wake finds its way to it.
+//! which serves the next run where none does. What is in there is a signpost to the stack, which nobody
+//! follows any more once the entry is over, and that it is before the frame is left.
 
 use std::panic::Location;
 use std::pin::{Pin, pin};
@@ -13,12 +13,6 @@ use super::{Engine, Exit};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
 use crate::task::{self, ExceptionContext};
-
-#[derive(Clone, Copy)]
-pub(super) struct MainPointer {
-    main: NonNull<()>,
-    poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<()>,
-}
 
 /// The future on the stack, and what became of it.
 struct Main<F: Future> {
@@ -46,19 +40,21 @@ impl<F: Future> Main<F> {
     }
 }
 
-/// What stands for the main future among the tasks.
-pub(super) struct Signpost;
+/// What stands for the main future among the tasks: the way to it.
+pub(super) struct Signpost {
+    main: NonNull<()>,
+    poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<()>,
+}
 
 impl Future for Signpost {
     type Output = ();
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match Engine::with_running(|engine| engine.main.get()).flatten() {
-            // SAFETY: the cell is emptied before what it points to is touched or left, and a root
-            // is polled by its own run only: a run that ended retired it.
-            Some(MainPointer { main, poll }) => unsafe { poll(main, cx) },
-            None => Poll::Pending,
-        }
+        // SAFETY: an entry is polled by a run, and this run has its main future where it was when the entry
+        // was mounted: `Mounted` ends the entry before what it points to is touched or left, and what is over
+        // is never polled.
+        unsafe { (self.poll)(self.main, cx) }
     }
 }
 
@@ -70,7 +66,6 @@ struct Mounted<'a> {
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        self.engine.main.set(None);
         if let Some(root) = self.root.take() {
             // The next run's, if nobody keeps a waker of this one.
             self.engine.spare_root.set(self.engine.home.retire_root(root));
@@ -125,9 +120,8 @@ impl Engine {
             let mut main = pin!(Main { future: Some(future.into_future()), outcome: None });
             // SAFETY: the pointer is used to reach the pinned value in place, never to move it.
             let pointer = NonNull::from(unsafe { main.as_mut().get_unchecked_mut() });
-            self.main
-                .set(Some(MainPointer { main: pointer.cast(), poll: Main::<F::IntoFuture>::poll }));
-            let root = self.home.mount_root(Signpost, place, self.spare_root.take());
+            let signpost = Signpost { main: pointer.cast(), poll: Main::<F::IntoFuture>::poll };
+            let root = self.home.mount_root(signpost, place, self.spare_root.take());
             let mounted = Mounted { engine: self, root: Some(root) };
             let ended = self.run_on();
             drop(mounted);

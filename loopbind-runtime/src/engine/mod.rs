@@ -70,7 +70,6 @@ pub(crate) struct Engine {
     pub(crate) shutdown_limit: Duration,
     /// The end of `run` is cancelling what is left.
     shutting_down: Cell<bool>,
-    main: Cell<Option<main_future::MainPointer>>,
     /// The entry of the last main future.
     spare_root: Cell<Option<task::SpareRoot<main_future::Signpost>>>,
     meters: Meters,
@@ -182,7 +181,6 @@ impl Engine {
             slow_limit: Cell::new(settings.slow_callback_duration),
             shutdown_limit: settings.shutdown_limit,
             shutting_down: Cell::new(false),
-            main: Cell::new(None),
             spare_root: Cell::new(None),
             meters: Meters::default(),
             watchdog: Cell::new(None),
@@ -293,7 +291,7 @@ impl Engine {
             remote_wakes: counts.remote_wakes.get(),
             timers_fired: self.alarms.fired(),
             io_events: self.reactor.events(),
-            tasks_alive: counts.alive.get(),
+            tasks_alive: counts.alive(),
             tasks_spawned: counts.spawned.get(),
             busy: counts.busy.get(),
             parked: self.meters.parked.get(),

@@ -187,7 +187,7 @@ impl LocalHome {
         self.take_in();
         // One reference is the loop's, one the handle's.
         let id = self.local().ids.next();
-        let header = header::<F>(self.anchor_open(), id, Refs::new(2), HANDLE, birth);
+        let header = header::<F>(self.anchor_open(), id, Refs::new(2), HANDLE | SCHEDULED, birth);
         let mut header = TaskCell::fill(self.local().spares.take(), header, Stage::future(future));
         // SAFETY: new, so in no list, and seen by nobody else; on the owner's thread.
         unsafe {
@@ -198,7 +198,7 @@ impl LocalHome {
                 }
                 maker => descend(header.as_mut(), maker),
             }
-            life::enlist(header, self.local());
+            life::list(header, self.local());
             self.local().ready.push(header.cast());
             let task = TaskRef::own(header);
             if trace::wants_tasks() {
@@ -277,7 +277,7 @@ impl LocalHome {
         let id = self.local().ids.next();
         // The loop's. The run has it when it is over.
         let refs = Refs::new(1);
-        let state = if self.is_outside_empty() { ROOT } else { ROOT | CONTEXT };
+        let state = ROOT | SCHEDULED | if self.is_outside_empty() { 0 } else { CONTEXT };
         let header = match spare.filter(SpareRoot::is_free) {
             // SAFETY: the only reference to a cell for such a future, so that nobody else sees it
             // change. Its task is over, and nothing in the stage is pinned.
@@ -295,7 +295,7 @@ impl LocalHome {
         };
         // SAFETY: as good as new, on the owner's thread.
         unsafe {
-            life::enlist(header, self.local());
+            life::list(header, self.local());
             self.local().ready.push(header.cast());
             self.local().root.set(Some(header));
             if trace::wants_tasks() {

@@ -133,10 +133,18 @@ pub(crate) struct Counts {
     /// Tasks that were dropped in their own turn, because they were asked to end.
     pub(crate) dropped: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
+    /// Tasks of this loop that began, and that are over.
     pub(crate) spawned: Cell<u64>,
-    pub(crate) alive: Cell<usize>,
+    pub(crate) ended: Cell<u64>,
     pub(crate) busy: Cell<Duration>,
     pub(crate) slowest: Cell<Duration>,
+}
+
+impl Counts {
+    /// How many tasks are not over.
+    pub(crate) fn alive(&self) -> usize {
+        (self.spawned.get() - self.ended.get()) as usize
+    }
 }
 
 pub(crate) fn increment(counter: &Cell<u64>) {
@@ -489,7 +497,7 @@ impl LocalHome {
     /// The tasks that are not done, in order of creation.
     pub(crate) fn live_tasks(&self) -> Vec<TaskRef> {
         self.take_in();
-        let mut tasks = Vec::with_capacity(self.local().counts.alive.get());
+        let mut tasks = Vec::with_capacity(self.local().counts.alive());
         let mut next = self.local().first.get();
         while let Some(header) = next {
             // SAFETY: what is in the list is alive: the loop holds it.

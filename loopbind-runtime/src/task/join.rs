@@ -16,8 +16,9 @@ use super::error::{ExceptionContext, TaskError};
 use super::header::TaskRef;
 use super::home::LocalHome;
 use super::info::TaskInfo;
-use super::life;
-use super::state::{AWAITED, CONTEXT, DETACHED, DONE, HANDLE, TAKEN};
+use super::remains;
+use super::state::{CONTEXT, DETACHED, DONE, HANDLE, OUTCOME};
+use super::waker;
 use crate::ids::TaskId;
 use crate::panic::caught;
 
@@ -54,6 +55,8 @@ pub struct Task<T> {
     task: TaskRef,
     /// It resolved: with the outcome, or with an error about the waiting.
     resolved: bool,
+    /// Somebody awaited it in vain: dropping it unfinished takes the task along.
+    tied: bool,
     _output: PhantomData<(T, *const ())>,
 }
 
@@ -66,7 +69,7 @@ impl<T> Task<T> {
     }
 
     pub(crate) fn new(task: TaskRef) -> Self {
-        Task { task, resolved: false, _output: PhantomData }
+        Task { task, resolved: false, tied: false, _output: PhantomData }
     }
 
     /// Asks the task to end; true if it was not over yet.
@@ -334,18 +337,20 @@ impl<T> Task<T> {
     /// The outcome, out of the cell; `None` if it was taken before.
     fn take(&mut self) -> Option<Result<T, TaskError>> {
         let head = self.task.head();
-        if head.has(TAKEN | CONTEXT) {
-            if head.has(TAKEN) {
-                return None;
-            }
+        let mut state = head.state.get();
+        if state & OUTCOME == 0 {
+            return None;
+        }
+        if state & CONTEXT != 0 {
             // It was kept for the report that nobody has to make any more.
             // SAFETY: a `Task` is on its owner's thread.
-            life::drop_context(head, unsafe { head.home.local() });
+            remains::drop_context(head, unsafe { head.home.local() });
+            state = head.state.get();
         }
-        head.set(TAKEN);
+        head.state.set(state & !OUTCOME);
         self.resolved = true;
         let mut outcome = MaybeUninit::<Result<T, TaskError>>::uninit();
-        // SAFETY: done and not taken, so the outcome is there, and nobody is in the stage; it is of
+        // SAFETY: done, and the outcome is there, so nobody is in the stage; its bit is gone; it is of
         // this type, since the handle was made with the cell. It is written where it is taken to.
         unsafe {
             (head.vtable.take_outcome)(self.task.header(), outcome.as_mut_ptr().cast());
@@ -371,12 +376,8 @@ impl<T> Task<T> {
         }
     }
 
-    /// Polls, and leaves `cx` as the one to wake; `ties` are the state bits a wait leaves behind.
-    pub(super) fn poll_outcome(
-        &mut self,
-        cx: &mut Context<'_>,
-        ties: u32,
-    ) -> Poll<Result<T, TaskError>> {
+    /// Polls, and leaves `cx` as the one to wake.
+    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
         let head = self.task.head();
         if head.has(DONE) {
             let outcome = self.take();
@@ -387,7 +388,6 @@ impl<T> Task<T> {
             return Poll::Ready(Err(error));
         }
         self.wait(cx);
-        self.task.head().set(ties);
         Poll::Pending
     }
 
@@ -402,13 +402,13 @@ impl<T> Task<T> {
             }
         }
         // Cloning and dropping wakers is user code: nothing of ours is borrowed here.
-        let waker = cx.waker().clone();
+        let waker = waker::cloned(cx.waker());
         drop(head.waiter.replace(Some(waker)));
     }
 
     /// Forgets that it was awaited before: dropping it detaches.
-    pub(super) fn untie(&self) {
-        self.task.head().clear(AWAITED);
+    pub(super) fn untie(&mut self) {
+        self.tied = false;
     }
 
     /// A waker is the user's code: one that panics as it is dropped is reported, and whoever stops
@@ -430,7 +430,9 @@ impl<T> Future for Task<T> {
     /// # Panics
     /// When polled again after it gave the task's outcome.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_outcome(cx, AWAITED)
+        let polled = self.poll_outcome(cx);
+        self.tied |= polled.is_pending();
+        polled
     }
 }
 
@@ -445,9 +447,13 @@ impl<T> Unpin for Task<T> {}
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         let head = self.task.head();
+        // Most were read, and nobody else has them: what their state says is of no interest any more.
+        if head.state.get() & (DONE | OUTCOME) == DONE && head.refs.is_last_own() {
+            return;
+        }
         head.clear(HANDLE);
-        // Most are read. Nobody waits for what is done.
-        if !head.has(DONE) || !head.has(TAKEN) {
+        // Nobody waits for what is done.
+        if !head.has(DONE) || head.has(OUTCOME) {
             self.leave_unread();
         }
     }
@@ -459,14 +465,13 @@ impl<T> Task<T> {
         let head = self.task.head();
         self.stop_waiting();
         if !head.has(DONE) {
-            if head.has(AWAITED) && !head.has(DETACHED) {
+            if self.tied && !head.has(DETACHED) {
                 // One that was told already is cleaning up: that is not to be cut short.
                 self.task.cancel_once();
             }
         } else {
-            head.set(TAKEN);
             // SAFETY: a `Task` is on its owner's thread; done and not taken.
-            unsafe { life::discard_outcome(self.task.header(), head.home.local()) };
+            unsafe { remains::discard_outcome(self.task.header(), head.home.local()) };
         }
     }
 }
@@ -520,7 +525,7 @@ impl<T> Future for Join<'_, T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.task.poll_outcome(cx, 0)
+        self.task.poll_outcome(cx)
     }
 }
 

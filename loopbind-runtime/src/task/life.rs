@@ -9,22 +9,21 @@ use std::ptr::NonNull;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::context::{Context, within};
 use super::custody;
 use super::error::{ExceptionContext, TaskError};
 use super::grace;
 use super::header::{Header, TaskRef};
 use super::home::{Local, Step, increment};
-use super::raw::{Polled, Spill, Unread};
+use super::raw::{Polled, Spill};
 use super::refs::Errand;
+use super::remains::{discard_outcome, drop_context, within_its_own};
 use super::span;
 use super::state::{
-    ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, HANDLE, NEW, REMOTE, ROOT,
-    SCHEDULED, State, TOLD, TRACED,
+    ABORT, CALLBACK, CALLED, CANCEL, COLD, CONTEXT, DONE, FAILED, FUTURE, HANDLE, NEW, OUTCOME,
+    REMOTE, ROOT, SCHEDULED, State, TOLD, TRACED,
 };
 use super::waker;
 use crate::attention::Matter;
-use crate::context::Place;
 use crate::panic::{PanicPayload, caught};
 
 /// Puts the task at the end of the ready queue, unless it is there or over.
@@ -93,16 +92,24 @@ pub(super) unsafe fn enlist(header: NonNull<Header>, local: &Local) {
     unsafe {
         let head = header.as_ref();
         head.set(SCHEDULED);
-        if head.has(CALLBACK) {
-            return;
+        if !head.has(CALLBACK) {
+            list(header, local);
         }
+    }
+}
+
+/// The same of a task whose state says that it is queued.
+#[inline]
+pub(super) unsafe fn list(header: NonNull<Header>, local: &Local) {
+    // SAFETY: alive, and on the owner's thread; so is the last of the list.
+    unsafe {
+        let head = header.as_ref();
         let last = local.last.replace(Some(header));
         head.previous.set(last);
         match last {
             Some(last) => last.as_ref().next.set(Some(header)),
             None => local.first.set(Some(header)),
         }
-        local.counts.alive.set(local.counts.alive.get() + 1);
         increment(&local.counts.spawned);
     }
 }
@@ -120,7 +127,7 @@ unsafe fn delist(header: NonNull<Header>, local: &Local) {
             Some(next) => next.as_ref().previous.set(previous),
             None => local.last.set(previous),
         }
-        local.counts.alive.set(local.counts.alive.get() - 1);
+        increment(&local.counts.ended);
     }
 }
 
@@ -129,13 +136,14 @@ unsafe fn delist(header: NonNull<Header>, local: &Local) {
 pub(super) unsafe fn run(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, and on the owner's thread.
     unsafe {
-        let head = header.as_ref();
-        if head.has(DONE | CANCEL | CALLBACK | TRACED) || local.debug.get() {
+        let state = header.as_ref().state.get();
+        if state & (DONE | CANCEL | CALLBACK | TRACED) != 0 || local.debug.get() {
             return run_with_care(header, local);
         }
+        begin_poll(header, local, state);
         // Nothing of the user's runs between a pending poll and the next entry, which is the current
         // one then.
-        match poll(header, local) {
+        match poll_on(header) {
             Polled::Pending => {}
             polled => settle(header, local, polled),
         }
@@ -166,22 +174,14 @@ unsafe fn run_with_care(header: NonNull<Header>, local: &Local) {
     }
 }
 
+/// `state` is the task's, which whoever runs it has just looked at.
 #[inline(always)]
-unsafe fn poll(header: NonNull<Header>, local: &Local) -> Polled {
-    // SAFETY: as `run`.
-    unsafe {
-        begin_poll(header, local);
-        poll_on(header)
-    }
-}
-
-#[inline(always)]
-unsafe fn begin_poll(header: NonNull<Header>, local: &Local) {
+unsafe fn begin_poll(header: NonNull<Header>, local: &Local, state: State) {
     // SAFETY: as `run`.
     let head = unsafe { header.as_ref() };
-    local.tries.step.set(0);
     // Cleared before the poll, so that a wake during it schedules again.
-    head.clear(SCHEDULED);
+    head.state.set(state & !SCHEDULED);
+    local.tries.step.set(0);
     increment(&local.counts.polls);
     head.count_poll();
     local.current.set(Some(header));
@@ -201,7 +201,7 @@ unsafe fn poll_on(header: NonNull<Header>) -> Polled {
 unsafe fn poll_within_span(header: NonNull<Header>, local: &Local) -> Polled {
     // SAFETY: as `run`.
     unsafe {
-        begin_poll(header, local);
+        begin_poll(header, local, header.as_ref().state.get());
         span::within(header.as_ref(), local, || poll_on(header))
     }
 }
@@ -229,10 +229,13 @@ unsafe fn settle(header: NonNull<Header>, local: &Local, polled: Polled) {
     // SAFETY: as `run`. What the waiter's waker calls cannot ask for more either: the task is done.
     unsafe {
         let head = header.as_ref();
-        if head.has(MORE) || !matches!(polled, Polled::Ready(None)) {
+        // All that has come to be, in one step: a chain of small ones is what the end of a task would wait for.
+        let state = head.state.get() & !FUTURE | OUTCOME;
+        if state & MORE != 0 || !matches!(polled, Polled::Ready(None)) {
+            head.state.set(state);
             return settle_with_care(header, local, polled);
         }
-        head.set(DONE);
+        head.state.set(state | DONE);
         delist(header, local);
         if let Some(waiter) = head.waiter.take() {
             wake(waiter, local);
@@ -463,39 +466,6 @@ unsafe fn notify_in_order(head: &Header, mut waiter: Option<Waker>, local: &Loca
     }
 }
 
-/// Calls `f` in the task's context. Where it has none, what `f` sets ends here.
-#[cold]
-fn within_its_own<R>(head: &Header, local: &Local, f: impl FnOnce() -> R) -> R {
-    if head.has(ROOT) {
-        return f();
-    }
-    let (context, none) = (head.context(), Place::default());
-    let result = within(context.as_ref().map_or(&none, Context::place), f);
-    // The task's share is the last one then, as it should be, unless `f` took that away.
-    let dropped = context.map_or(Ok(()), Context::let_go);
-    report_values(dropped, local);
-    report_values(none.clear(), local);
-    result
-}
-
-/// What it inherited and set is dropped at home, as it ends.
-#[cold]
-pub(super) fn drop_context(head: &Header, local: &Local) {
-    head.clear(CONTEXT);
-    let context = head.if_cold(|cold| cold.context.take()).flatten();
-    if let Some(context) = context {
-        report_values(context.let_go(), local);
-    }
-}
-
-#[cold]
-fn report_values(dropped: Result<(), PanicPayload>, local: &Local) {
-    if let Err(payload) = dropped {
-        let message = "exception in the destructor of a context variable's value";
-        local.report(ExceptionContext::panicked(message, payload));
-    }
-}
-
 /// Queues a callback; its reference becomes the loop's.
 pub(super) unsafe fn queue_callback(callback: TaskRef, local: &Local) {
     if callback.head().has(DONE) {
@@ -509,6 +479,13 @@ pub(super) unsafe fn queue_callback(callback: TaskRef, local: &Local) {
 /// A waker is the user's code: what it throws is reported.
 #[inline]
 fn wake(waker: Waker, local: &Local) {
+    if let Some(waker) = waker::wake_if_ours(waker) {
+        wake_another(waker, local);
+    }
+}
+
+#[inline(never)]
+fn wake_another(waker: Waker, local: &Local) {
     if let Err(payload) = caught(move || waker.wake()) {
         report_waker(payload, local);
     }
@@ -517,44 +494,6 @@ fn wake(waker: Waker, local: &Local) {
 #[cold]
 fn report_waker(payload: PanicPayload, local: &Local) {
     local.report(ExceptionContext::panicked("exception in a waker", payload));
-}
-
-/// Drops an outcome that nobody will read; what was in it that somebody should hear of is reported.
-#[inline]
-pub(super) unsafe fn discard_outcome(header: NonNull<Header>, local: &Local) {
-    // SAFETY: alive, done or about to be, and on the owner's thread.
-    unsafe {
-        match (header.as_ref().vtable.drop_outcome)(header) {
-            Unread::Quiet => {}
-            unread => report_unread(header, local, unread),
-        }
-    }
-}
-
-#[cold]
-unsafe fn report_unread(header: NonNull<Header>, local: &Local, unread: Unread) {
-    // SAFETY: as `discard_outcome`.
-    unsafe {
-        let head = header.as_ref();
-        let (message, payload) = match unread {
-            Unread::Quiet => return,
-            Unread::Panic(payload) if head.has(CALLBACK) => {
-                (format!("Exception in callback at {}", head.spawned_at), payload)
-            }
-            Unread::Panic(payload) => ("Task exception was never retrieved".into(), payload),
-            Unread::Spill(payload) => {
-                ("exception in the destructor of a task's output".into(), payload)
-            }
-        };
-        let mut context = ExceptionContext::panicked(message, payload);
-        if !head.has(CALLBACK) {
-            context = context.of(head.info());
-        }
-        within_its_own(head, local, || local.report(context));
-        if head.has(CONTEXT) {
-            drop_context(head, local);
-        }
-    }
 }
 
 /// Takes a callback back: its closure is dropped here and now, unless it runs or ran.

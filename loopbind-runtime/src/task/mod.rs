@@ -26,6 +26,7 @@ mod life;
 mod memory;
 mod raw;
 mod refs;
+mod remains;
 mod shield;
 mod span;
 mod state;

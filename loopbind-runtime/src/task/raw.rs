@@ -54,8 +54,8 @@ pub(super) struct Vtable {
     pub(super) drop_future: unsafe fn(NonNull<Header>) -> Result<(), PanicPayload>,
     /// Stores an error; the stage is empty.
     pub(super) store_error: unsafe fn(NonNull<Header>, TaskError),
-    /// Moves the outcome, which is there, to where the pointer points: to room for a
-    /// `Result<F::Output, TaskError>`.
+    /// Moves the outcome, whose bit is gone so that this happens once, to where the pointer points: to room
+    /// for a `Result<F::Output, TaskError>`.
     pub(super) take_outcome: unsafe fn(NonNull<Header>, *mut ()),
     /// Empties the stage of an outcome nobody wants.
     pub(super) drop_outcome: unsafe fn(NonNull<Header>) -> Unread,
@@ -66,7 +66,8 @@ pub(super) struct Vtable {
 /// Small enough to come back in registers: this is every poll's answer.
 pub(super) enum Polled {
     Pending,
-    /// The outcome is stored, and the future gone.
+    /// The outcome is in the stage, and the future gone; the bits that say so are the caller's to set, with
+    /// whatever else has come to be.
     Ready(Spill),
     Panicked(Spill),
 }
@@ -147,22 +148,33 @@ impl<F: Future> TaskCell<F> {
             match catch_unwind(AssertUnwindSafe(|| Pin::new_unchecked(&mut *future).poll(cx))) {
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(value)) => {
-                    let spill = Self::drop_future(header).err();
+                    let spill = Self::leave_future(header).err();
                     Self::outcome(header).write(Ok(value));
-                    head.set(OUTCOME);
                     Polled::Ready(spill)
                 }
                 Err(payload) => {
                     let payload = PanicPayload::new(payload);
-                    let spill = Self::drop_future(header).err();
-                    Self::store_error(header, TaskError::Panicked(payload));
+                    let spill = Self::leave_future(header).err();
+                    Self::outcome(header).write(Err(TaskError::Panicked(payload)));
                     Polled::Panicked(spill)
                 }
             }
         }
     }
 
+    /// Drops the future, and leaves it to the caller to say so before anybody looks.
     #[inline(always)]
+    unsafe fn leave_future(header: NonNull<Header>) -> Result<(), PanicPayload> {
+        if !mem::needs_drop::<F>() {
+            return Ok(());
+        }
+        // SAFETY: by the contract. In place, since it is pinned; once, since what follows is that its bit goes.
+        unsafe {
+            let future = Self::stage(header).cast::<F>();
+            catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(future))).map_err(PanicPayload::new)
+        }
+    }
+
     unsafe fn drop_future(header: NonNull<Header>) -> Result<(), PanicPayload> {
         // SAFETY: by the contract. Dropped once, since the bit is gone before, also when the drop panics,
         // and in place, since it is pinned.
@@ -170,11 +182,7 @@ impl<F: Future> TaskCell<F> {
             let head = header.as_ref();
             debug_assert!(head.has(FUTURE), "there is a future to drop");
             head.clear(FUTURE);
-            if !mem::needs_drop::<F>() {
-                return Ok(());
-            }
-            let future = Self::stage(header).cast::<F>();
-            catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(future))).map_err(PanicPayload::new)
+            Self::leave_future(header)
         }
     }
 
@@ -189,13 +197,8 @@ impl<F: Future> TaskCell<F> {
     }
 
     unsafe fn take_outcome(header: NonNull<Header>, to: *mut ()) {
-        // SAFETY: by the contract; `to` points to a place of this type. Read once, since the bit is gone.
-        unsafe {
-            let head = header.as_ref();
-            debug_assert!(head.has(OUTCOME), "done and not taken");
-            head.clear(OUTCOME);
-            to.cast::<Result<F::Output, TaskError>>().write(Self::outcome(header).read());
-        }
+        // SAFETY: by the contract; `to` points to a place of this type.
+        unsafe { move_in_words(Self::outcome(header), to.cast()) }
     }
 
     unsafe fn drop_outcome(header: NonNull<Header>) -> Unread {
@@ -225,26 +228,51 @@ impl<F: Future> TaskCell<F> {
         // `allocate` for this type. What its header had of the home is given up with it.
         unsafe {
             let head = header.as_ref();
-            let state = head.state.get();
-            let block = Block { cell: header.cast::<Self>(), home: head.home.as_ptr(), state };
-            if state & (FUTURE | OUTCOME | COLD) != 0 {
-                Self::empty(header, state);
+            let (home, state) = (head.home.as_ptr(), head.state.get());
+            let block = Block { cell: header.cast::<Self>(), home, state };
+            if state & (FUTURE | OUTCOME | COLD | KEEPS) != 0 || !current::is_running(home) {
+                return Self::empty(block);
             }
-            drop(block);
+            block.give_back_at_home();
         }
     }
 
-    /// Of a cell that is freed: what never came home, or the little that a task keeps for its handle.
+    /// Of a cell that is freed elsewhere, or is not empty: holds what never came home, or the little that a
+    /// task keeps for its handle.
     #[cold]
-    unsafe fn empty(header: NonNull<Header>, state: State) {
-        // SAFETY: ours alone, by the contract. Each is there, as its bit says, and dropped once.
+    #[inline(never)]
+    unsafe fn empty(block: Block<F>) {
+        let header = block.cell.cast::<Header>();
+        // SAFETY: ours alone, by the contract. Each is there, as its bit says, and dropped once; the block goes
+        // back after that.
         unsafe {
+            let state = block.state;
+            let _block = block;
             let _header = Drops(header.as_ptr());
             if state & FUTURE != 0 {
                 ptr::drop_in_place(Self::stage(header).cast::<F>());
             } else if state & OUTCOME != 0 {
                 ptr::drop_in_place(Self::outcome(header));
             }
+        }
+    }
+}
+
+/// What has been stored a moment ago, word by word, is loaded in words as well if it is small: a wider load
+/// has to wait until the last of them has left the processor's store buffer.
+///
+/// # Safety
+/// As for `to.write(from.read())`.
+#[inline(always)]
+unsafe fn move_in_words<T>(from: *mut T, to: *mut T) {
+    type Word = mem::MaybeUninit<usize>;
+    // SAFETY: by the contract, in pieces that both are made of; what is in them goes along, whatever it is.
+    unsafe {
+        if size_of::<T>() != 2 * size_of::<Word>() || align_of::<T>() < align_of::<Word>() {
+            return to.write(from.read());
+        }
+        for word in 0..2 {
+            to.cast::<Word>().add(word).write(from.cast::<Word>().add(word).read_volatile());
         }
     }
 }
@@ -267,22 +295,33 @@ struct Block<F: Future> {
     state: State,
 }
 
-impl<F: Future> Drop for Block<F> {
+impl<F: Future> Block<F> {
+    /// Most end like this: at home, counted, and empty.
+    ///
+    /// # Safety
+    /// As `free`; its home is the running one, and it does not `KEEP` it.
     #[inline]
+    unsafe fn give_back_at_home(self) {
+        let block = ManuallyDrop::new(self);
+        // SAFETY: by the contract. A home that is at home is the running loop's, which keeps it.
+        unsafe {
+            let local = (*block.home).local();
+            local.spares.give(block.cell);
+            anchor::let_go_at_home(local);
+        }
+    }
+}
+
+impl<F: Future> Drop for Block<F> {
     fn drop(&mut self) {
         // SAFETY: as `free`, which made this. A home that is at home is the running loop's, which keeps it.
         unsafe {
-            if !current::is_running(self.home) {
-                memory::free(self.cell);
-                return anchor::let_go(self.home, self.state);
-            }
-            let local = (*self.home).local();
-            local.spares.give(self.cell);
-            if self.state & KEEPS == 0 {
-                anchor::let_go_at_home(local);
+            if current::is_running(self.home) {
+                (*self.home).local().spares.give(self.cell);
             } else {
-                anchor::let_go(self.home, self.state);
+                memory::free(self.cell);
             }
+            anchor::let_go(self.home, self.state);
         }
     }
 }

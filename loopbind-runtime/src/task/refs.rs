@@ -151,6 +151,12 @@ impl Refs {
         self.release_own_of_many()
     }
 
+    /// Owner: whether the caller's reference is the only one, and was never anybody else's.
+    #[inline]
+    pub(crate) fn is_last_own(&self) -> bool {
+        self.own.get() == 1 && self.shared.load(Ordering::Acquire) == 0
+    }
+
     /// Of what others count as well.
     #[cold]
     #[inline(never)]
@@ -182,6 +188,18 @@ impl Refs {
     /// Owner: the loop gives up its reference; `bound` of those that are left cannot leave the thread.
     #[inline]
     pub(crate) fn settle(&self, bound: isize) -> Settled {
+        let own = self.own.get();
+        let shared = self.shared.load(Ordering::Acquire);
+        // Most were never anybody else's.
+        if shared == 0 && own as isize == bound + 1 {
+            self.own.set(bound as i32);
+            return if bound == 0 { Settled::Last } else { Settled::Alone };
+        }
+        self.settle_among_others(bound)
+    }
+
+    #[inline(never)]
+    fn settle_among_others(&self, bound: isize) -> Settled {
         let own = self.own.get();
         if own == GONE {
             return Settled::Shared;

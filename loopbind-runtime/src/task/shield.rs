@@ -19,7 +19,7 @@ use super::join::Task;
 /// assert_eq!(value, 7);
 /// # Ok::<(), loopbind::LoopError>(())
 /// ```
-pub fn shield<T>(task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
+pub fn shield<T>(mut task: Task<T>) -> impl Future<Output = Result<T, TaskError>> {
     task.untie();
     Shield { task }
 }
@@ -32,6 +32,6 @@ impl<T> Future for Shield<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.task.poll_outcome(cx, 0)
+        self.task.poll_outcome(cx)
     }
 }

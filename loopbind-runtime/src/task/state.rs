@@ -26,8 +26,6 @@
 //! | `TOLD` | telling the listeners | the last of them, dropped unheard | the task knows, and ends by itself |
 //! | `DONE` | `settle` | never | the future is gone, the outcome was stored |
 //! | `HANDLE` | birth | the `Task` handle's end | somebody may still want the outcome |
-//! | `AWAITED` | the handle's `poll` → Pending | never | dropping the handle cancels |
-//! | `TAKEN` | the outcome's leaving | never | the outcome is no longer in the cell |
 //! | `DETACHED` | `Task::detach` | never | meant to outlive whoever started it |
 //! | `CALLBACK` | birth | never | a callback: no task to the eyes of users |
 //! | `ROOT` | birth | never | the main future of a run, which ends with it |
@@ -52,8 +50,6 @@ pub(crate) const ABORT: State = 1 << 4;
 pub(crate) const TOLD: State = 1 << 5;
 pub(crate) const DONE: State = 1 << 6;
 pub(crate) const HANDLE: State = 1 << 7;
-pub(crate) const AWAITED: State = 1 << 8;
-pub(crate) const TAKEN: State = 1 << 9;
 pub(crate) const DETACHED: State = 1 << 10;
 pub(crate) const CALLBACK: State = 1 << 11;
 pub(crate) const ROOT: State = 1 << 12;

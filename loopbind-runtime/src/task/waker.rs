@@ -88,7 +88,38 @@ unsafe fn header(data: *const ()) -> NonNull<Header> {
     unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
 }
 
+/// As `Waker::clone`, where most are ours.
+#[inline]
+pub(super) fn cloned(waker: &Waker) -> Waker {
+    if !ptr::eq(waker.vtable(), &VTABLE) {
+        return waker.clone();
+    }
+    // SAFETY: of our table, and alive as long as `waker` is borrowed.
+    unsafe {
+        count_one(waker.data());
+        Waker::new(waker.data(), &VTABLE)
+    }
+}
+
+/// As `Waker::wake`, where it is one of ours, which runs nobody's code; gives back any other.
+#[inline]
+pub(super) fn wake_if_ours(waker: Waker) -> Option<Waker> {
+    if !ptr::eq(waker.vtable(), &VTABLE) {
+        return Some(waker);
+    }
+    // SAFETY: of our table; its reference is given away with it.
+    unsafe { wake(ManuallyDrop::new(waker).data()) };
+    None
+}
+
 unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: by the table's contract.
+    unsafe { count_one(data) };
+    RawWaker::new(data, &VTABLE)
+}
+
+#[inline]
+unsafe fn count_one(data: *const ()) {
     // SAFETY: a waker is a reference, so the header is alive. The running loop is on its owner's
     // thread.
     unsafe {
@@ -98,9 +129,9 @@ unsafe fn clone(data: *const ()) -> RawWaker {
             None => head.refs.add(),
         }
     }
-    RawWaker::new(data, &VTABLE)
 }
 
+#[inline]
 unsafe fn wake(data: *const ()) {
     // SAFETY: the waker's reference is ours to give. The running loop is on its owner's thread.
     unsafe {
