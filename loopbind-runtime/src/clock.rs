@@ -39,17 +39,28 @@ impl Clock {
     /// Reads the clock, and remembers the reading.
     pub(crate) fn read(&self) -> Tick {
         if self.kind == ClockKind::Real {
-            self.note(Instant::now());
+            self.hear(Instant::now());
         }
         self.last.get()
+    }
+
+    /// When `delay` will be over that begins now; too much means never.
+    #[inline(never)]
+    pub(crate) fn after(&self, delay: Duration) -> Tick {
+        after(self.read(), delay)
     }
 
     /// Remembers a reading of the real clock, which means nothing to a virtual one.
     pub(crate) fn note(&self, now: Instant) {
         if self.kind == ClockKind::Real {
-            // Monotonic by contract, also where the platform's clock is not quite.
-            self.last.set(self.last.get().max(self.tick(now)));
+            self.hear(now);
         }
+    }
+
+    #[inline]
+    fn hear(&self, now: Instant) {
+        // Monotonic by contract, also where the platform's clock is not quite.
+        self.last.set(self.last.get().max(self.tick(now)));
     }
 
     /// The last reading, without a system call.

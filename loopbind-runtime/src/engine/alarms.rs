@@ -56,7 +56,7 @@ impl Alarms {
         self.hosted.get_or_init(|| home.clone());
     }
 
-    #[inline]
+    #[inline(always)]
     fn change<R>(&self, f: impl FnOnce(&mut Timers<Due>) -> R) -> R {
         let mut timers = self.timers.borrow_mut();
         let result = f(&mut timers);
@@ -64,7 +64,15 @@ impl Alarms {
         result
     }
 
-    #[inline]
+    /// Sets a timer that wakes.
+    #[inline(never)]
+    pub(crate) fn set_waker(&self, at: Tick, waker: &Waker) -> TimerKey {
+        // Cloned with nothing borrowed: a waker is user code.
+        let waker = waker.clone();
+        self.set(at, Due::Wake(waker))
+    }
+
+    #[inline(always)]
     pub(crate) fn set(&self, at: Tick, due: Due) -> TimerKey {
         let key = self.change(|timers| timers.insert(at, due));
         self.tell_host(at);

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use super::{Engine, Exit};
+use super::{Engine, Exit, Reason};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
 use crate::task::{self, ExceptionContext};
@@ -137,12 +137,26 @@ impl Engine {
         };
         drop(running);
         match (ended, outcome) {
-            (Err(Exit::Thrown(unheard)), Some(Err(payload))) => {
+            (Ok(()), Some(Ok(value))) => Ok(value),
+            (ended, outcome) => self.leave(ended, outcome),
+        }
+    }
+
+    /// The end of a run that has more to say than a value.
+    #[cold]
+    #[inline(never)]
+    fn leave<T>(
+        &self,
+        ended: Result<(), Exit>,
+        outcome: Option<Result<T, PanicPayload>>,
+    ) -> Result<T, LoopError> {
+        match (ended.map_err(|exit| *exit), outcome) {
+            (Err(Reason::Thrown(unheard)), Some(Err(payload))) => {
                 // Two at once, and one way out: main's own leaves this run, the other the next.
                 self.throw_next(unheard);
                 payload.resume()
             }
-            (Err(Exit::Thrown(payload)), value) => {
+            (Err(Reason::Thrown(payload)), value) => {
                 // Not while the panic unwinds: a value whose destructor panics then is the process's
                 // end.
                 if let Err(spill) = caught(|| drop(value)) {
@@ -152,9 +166,9 @@ impl Engine {
                 payload.resume()
             }
             (_, Some(Err(payload))) => payload.resume(),
-            (Err(Exit::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
+            (Err(Reason::Refused(LoopError::Forked)), _) => Err(LoopError::Forked),
             (_, Some(Ok(value))) => Ok(value),
-            (Err(Exit::Refused(error)), None) => Err(error),
+            (Err(Reason::Refused(error)), None) => Err(error),
             (Ok(()), None) => Err(LoopError::StoppedBeforeComplete),
         }
     }

@@ -29,7 +29,7 @@ pub use host::Host;
 pub(crate) use host::{Lodging, LodgingMaker};
 use report::Witness;
 pub(crate) use report::{Handler, Leftover};
-pub(crate) use running::{Exit, check_none_runs};
+pub(crate) use running::{Exit, Reason, check_none_runs};
 pub(crate) use settings::Settings;
 pub use settings::UnhandledPanic;
 use spin::Spin;

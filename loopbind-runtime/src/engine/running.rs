@@ -11,16 +11,20 @@ use crate::panic::PanicPayload;
 use crate::task::{ExceptionContext, LocalHome, Phase};
 use crate::trace;
 
-/// Why a run ended, other than by its `stop`.
-pub(crate) enum Exit {
+/// Why a run ended, other than by its `stop`. In a box of its own, so that the answer that says that there is
+/// none, which every run gives, is one word.
+pub(crate) type Exit = Box<Reason>;
+
+pub(crate) enum Reason {
     Refused(LoopError),
     /// A panic that nobody received leaves the run.
     Thrown(PanicPayload),
 }
 
 impl From<LoopError> for Exit {
+    #[cold]
     fn from(error: LoopError) -> Self {
-        Exit::Refused(error)
+        Box::new(Reason::Refused(error))
     }
 }
 
@@ -184,7 +188,7 @@ impl Engine {
             first
         };
         match first.and_then(|context| context.panic) {
-            Some(payload) => Err(Exit::Thrown(payload)),
+            Some(payload) => Err(Box::new(Reason::Thrown(payload))),
             None => Ok(()),
         }
     }

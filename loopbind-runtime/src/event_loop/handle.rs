@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
-use crate::clock::{self, Tick};
+use crate::clock::Tick;
 use crate::engine::{Alarms, Due};
 use crate::task::TaskRef;
 use crate::timers::TimerKey;
@@ -220,7 +220,7 @@ impl EventLoop {
     #[track_caller]
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> TimerHandle {
         let clock = &self.hold().alarms.clock;
-        let at = clock::after(clock.read(), delay);
+        let at = clock.after(delay);
         let when = clock.instant(at);
         self.call_at_tick(at, when, callback)
     }

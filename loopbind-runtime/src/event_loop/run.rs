@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use crate::attention::Matter;
-use crate::engine::{Exit, Patience};
+use crate::engine::{Exit, Patience, Reason};
 use crate::error::LoopError;
 
 /// What one turn did.
@@ -209,8 +209,8 @@ impl EventLoop {
 
 /// A run's end, as its caller sees it: a panic goes on from here.
 fn leave<T>(ended: Result<T, Exit>) -> Result<T, LoopError> {
-    ended.map_err(|exit| match exit {
-        Exit::Refused(error) => error,
-        Exit::Thrown(payload) => payload.resume(),
+    ended.map_err(|exit| match *exit {
+        Reason::Refused(error) => error,
+        Reason::Thrown(payload) => payload.resume(),
     })
 }

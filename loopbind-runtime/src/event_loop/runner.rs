@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Abandoned, Builder, EventLoop};
 use crate::attention::Matter;
 use crate::binding;
-use crate::clock;
-use crate::engine::{Exit, Patience, check_none_runs};
+use crate::engine::{Patience, Reason, check_none_runs};
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
 use crate::task::{Context, ExceptionContext, report_to_stderr};
@@ -351,7 +350,7 @@ fn shut_down(
 fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
     let engine = event_loop.hold();
     let (began, clock) = (Instant::now(), &engine.alarms.clock);
-    let deadline = clock::after(clock.read(), limit);
+    let deadline = clock.after(limit);
     let mut thrown = None;
     let (first, born_before) = (engine.iteration(), engine.metrics().tasks_spawned);
     // How far the writes were, and since when.
@@ -397,9 +396,9 @@ fn wind_down(event_loop: &EventLoop, limit: Duration) -> Option<PanicPayload> {
             Duration::ZERO => Patience::Not,
             remaining => Patience::Closing(remaining),
         });
-        match engine.let_escape() {
-            Err(Exit::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
-            Err(Exit::Thrown(payload)) => tell_of_another(payload),
+        match engine.let_escape().map_err(|exit| *exit) {
+            Err(Reason::Thrown(payload)) if thrown.is_none() => thrown = Some(payload),
+            Err(Reason::Thrown(payload)) => tell_of_another(payload),
             _ => {}
         }
         if turned.is_err() || engine.home.is_inherited() {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use ::hyper::rt::{Sleep, Timer};
 
-use crate::clock::{self, Clock, NEVER, Tick};
-use crate::engine::{Alarms, Due, Engine};
+use crate::clock::{Clock, NEVER, Tick};
+use crate::engine::{Alarms, Engine};
 use crate::error::LoopError;
 use crate::task::{Home, post_callback};
 use crate::time;
@@ -54,7 +54,7 @@ impl Timer for LoopTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
         let when = Engine::with_running(|engine| {
             let clock = &engine.alarms.clock;
-            When::on(clock, clock::after(clock.read(), duration))
+            When::on(clock, clock.after(duration))
         });
         Box::pin(LoopSleep { when: when.unwrap_or(When::After(duration)), timer: None })
     }
@@ -137,7 +137,7 @@ impl LoopSleep {
         if at <= alarms.clock.last() {
             return Poll::Ready(());
         }
-        let key = alarms.set(at, Due::Wake(cx.waker().clone()));
+        let key = alarms.set_waker(at, cx.waker());
         self.timer = Some(Named { home: Arc::clone(&engine.home), key });
         Poll::Pending
     }
@@ -147,7 +147,7 @@ impl LoopSleep {
         match self.when {
             When::At(deadline) => clock.tick(deadline),
             When::After(delay) => {
-                let at = clock::after(clock.read(), delay);
+                let at = clock.after(delay);
                 self.when = When::on(clock, at);
                 at
             }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use crate::clock::{self, NEVER, Tick};
-use crate::engine::{Alarms, Due, Engine};
+use crate::clock::{NEVER, Tick};
+use crate::engine::{Alarms, Engine};
 use crate::error::LoopError;
 use crate::timers::TimerKey;
 
@@ -30,8 +30,11 @@ impl Alarm {
     /// Inside a run it counts from now.
     #[inline]
     pub(super) fn after(delay: Duration) -> Self {
-        Engine::with_running(|engine| Alarm::On(Set::after(delay, &engine.alarms)))
-            .unwrap_or(Alarm::After(delay))
+        let alarms = Engine::with_running(|engine| Rc::clone(&engine.alarms));
+        match alarms {
+            Some(alarms) => Alarm::On(Set { at: alarms.clock.after(delay), alarms, timer: None }),
+            None => Alarm::After(delay),
+        }
     }
 
     pub(super) fn at(deadline: Instant) -> Self {
@@ -107,7 +110,7 @@ impl Alarm {
 
 impl Set {
     fn after(delay: Duration, alarms: &Rc<Alarms>) -> Self {
-        let at = clock::after(alarms.clock.read(), delay);
+        let at = alarms.clock.after(delay);
         Set { alarms: Rc::clone(alarms), at, timer: None }
     }
 
@@ -130,7 +133,7 @@ impl Set {
         if self.at <= self.alarms.clock.last() {
             return true;
         }
-        self.timer = Some(self.alarms.set(self.at, Due::Wake(cx.waker().clone())));
+        self.timer = Some(self.alarms.set_waker(self.at, cx.waker()));
         false
     }
 

@@ -117,7 +117,9 @@ impl<T> Timers<T> {
         self.slots[entry.slot as usize].deadline
     }
 
-    #[inline]
+    /// All of it where it is called, so that what is waited for goes to its slot at once, and not by way of a
+    /// place in memory out of which it is read wider than it was written: such a load waits.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, deadline: Tick, value: T) -> TimerKey {
         let seq = self.take_seq();
         let position = self.heap.len();
@@ -221,15 +223,19 @@ impl<T> Timers<T> {
 
     #[inline]
     fn take(&mut self, position: usize) -> Option<T> {
-        let entry = self.heap.swap_remove(position);
-        if position < self.heap.len() {
+        // Of what was set a moment ago no more is read than is needed: see `insert`.
+        let number = self.heap[position].slot;
+        if position + 1 == self.heap.len() {
+            self.heap.truncate(position);
+        } else {
+            self.heap.swap_remove(position);
             self.fill(position);
         }
-        let slot = &mut self.slots[entry.slot as usize];
+        let slot = &mut self.slots[number as usize];
         let value = slot.value.take();
         self.moved -= usize::from(slot.is_moved);
         (slot.seq, slot.position) = (FREE, self.free);
-        self.free = entry.slot;
+        self.free = number;
         if self.heap.is_empty() && self.slots.len() > KEEP {
             self.give_back();
         }
