@@ -1,7 +1,7 @@
 //! Tasks: futures the loop owns, from their birth to the handing over of their outcome.
 //!
 //! Reading order: `state` (the life of a task, in words), `header` and `raw` (its one allocation),
-//! `life` (what happens to it), `refs`, `custody` and `anchor` (who has it, and what keeps its home),
+//! `life` (what happens to it), `remains` (what it leaves behind), `refs`, `custody` and `anchor` (who has it, and what keeps its home),
 //! `waker`, `birth`, `home` (where tasks live), `summons` (how they are called when they sleep), `join` and `abort` (the handles), `cancelled` and `grace` (a
 //! say in the end), `context` and `context_var` (what a task inherits).
 

@@ -195,16 +195,14 @@ impl Refs {
             self.own.set(bound as i32);
             return if bound == 0 { Settled::Last } else { Settled::Alone };
         }
-        self.settle_among_others(bound)
+        self.settle_among_others(bound, own, shared)
     }
 
     #[inline(never)]
-    fn settle_among_others(&self, bound: isize) -> Settled {
-        let own = self.own.get();
+    fn settle_among_others(&self, bound: isize, own: i32, shared: isize) -> Settled {
         if own == GONE {
             return Settled::Shared;
         }
-        let shared = self.shared.load(Ordering::Acquire);
         let left = own as isize - 1 + count(shared);
         if shared & FLAGS != 0 || left != bound {
             return Settled::Shared;
