@@ -48,9 +48,9 @@ pub const MISTAKES: [(&str, &[Edit]); 9] = [
             },
             Edit {
                 file: "task/life.rs",
-                right: "match poll(header, local) {\n            Polled::Pending => {}",
-                instead: "match poll(header, local) {
-                    Polled::Pending if MADE => drop(head.refs.arrive()),
+                right: "match poll_on(header) {\n            Polled::Pending => {}",
+                instead: "match poll_on(header) {
+                    Polled::Pending if MADE => drop(header.as_ref().refs.arrive()),
                     Polled::Pending => {}",
             },
         ],
