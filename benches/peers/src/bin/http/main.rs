@@ -3,8 +3,8 @@
 //! `cargo run --release --bin http` prints one table. Every server says hello, to each by name, and keeps the
 //! connection: first those that share a few lines for HTTP/1.1, then those that have hyper. They are asked by one thread
 //! of wrk's over 64 connections, in two ways. *Apart*: the server has the first processor, with one loop there, and
-//! wrk the second. *On all*: the server has a loop on each processor, and wrk runs among them, so that it takes from
-//! the server what it needs; that is what the rates are worth there. The servers' processor time is that of the whole
+//! wrk the second. *On all*: the server has a loop on each processor, and wrk runs among them: it takes from
+//! the server what it needs, and the rates say how they share. The servers' processor time is that of the whole
 //! process, in its share of the kernel, too.
 //!
 //! Every round starts every server anew, one after the other, so that what disturbs the machine for a while disturbs
@@ -183,7 +183,9 @@ impl Said {
 
     /// In microseconds, whatever unit it has.
     fn p99(&self) -> f64 {
-        let (_, behind) = self.0.split_once("99%").unwrap_or_else(|| panic!("{}", self.0));
+        // There are shares of other things above.
+        let (_, shares) = self.0.split_once("Latency Distribution").expect("what was asked for");
+        let (_, behind) = shares.split_once(" 99%").expect("the one of them");
         let word = behind.split_whitespace().next().expect("a figure");
         let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6)];
         let (number, unit) = units
