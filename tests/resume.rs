@@ -157,6 +157,39 @@ fn resume_with_several_panics_at_the_end_of_run_says_what_cannot_leave() {
     assert!(!words.contains("panic: first"), "{all}");
 }
 
+/// A function that ends its loop: a cleanup panics, and its value does as it is dropped, or it did itself.
+#[cfg(feature = "macros")]
+#[loopbind::loop_thread(builder = EventLoop::builder().on_unhandled_panic(UnhandledPanic::Resume))]
+async fn ends(panics: bool) -> Bomb {
+    spawn(async {
+        task::cancelled().await;
+        panic!("cleanup");
+    })
+    .detach();
+    yield_now().await;
+    assert!(!panics, "main");
+    Bomb("value")
+}
+
+/// What a cleanup throws leaves the function that ends the loop, and the value is dropped before; the function's
+/// own panic goes first. What cannot leave, is said.
+#[cfg(feature = "macros")]
+#[test]
+fn resume_at_the_end_of_a_function_throws_one_and_says_the_others() {
+    let name = "resume_at_the_end_of_a_function_throws_one_and_says_the_others";
+    let child = support::in_child_under(name, &[], || {
+        std::panic::set_hook(Box::new(|_| {}));
+        assert_eq!(panic_of(|| ends(false)), "cleanup");
+        assert_eq!(panic_of(|| ends(true)), "main");
+    });
+    let Some(child) = child else { return };
+    let all = support::said(&child);
+    assert!(child.status.success() && all.contains("1 passed"), "{all}");
+    let words = String::from_utf8(child.stderr).unwrap();
+    let told: Vec<_> = words.lines().filter(|line| line.starts_with("panic: ")).collect();
+    assert_eq!(told, ["panic: value", "panic: cleanup"], "{all}");
+}
+
 /// A panic that nobody received, behind main in the iteration in which main ends: it leaves this run, and
 /// the next one knows nothing of it.
 #[test]

@@ -398,6 +398,48 @@ fn forked_while_somebody_reads_then_read_there() {
     assert!(said.contains("Ok(Ok(4)) \"word\""), "{said}");
 }
 
+/// Forked with words of the parent's on their way, which the pool has no thread for so far: the parent says them,
+/// once, and the child its own. To the child the handle that they were given to has nothing to wait for.
+#[test]
+fn forked_with_words_on_their_way_and_each_process_says_its_own() {
+    let test = "forked_with_words_on_their_way_and_each_process_says_its_own";
+    let one_thread = [("LOOPBIND_MAX_BLOCKING_THREADS", "1")];
+    let child = support::in_child_under(test, &one_thread, || {
+        let event_loop = EventLoop::new().unwrap();
+        let (release, gate) = std::sync::mpsc::channel();
+        let busy = event_loop.run_in_executor(move || gate.recv());
+        let mut out = io::stdout();
+        let written = event_loop.run_until_complete(async { poll!(out.write(b"the parent's\n")) });
+        assert!(matches!(written.unwrap(), Poll::Ready(Ok(13))));
+        // SAFETY: what the forked process uses is what this is about.
+        let forked = unsafe { libc::fork() };
+        if forked == 0 {
+            support::limit_lifetime();
+            run(async {
+                out.flush().await.unwrap();
+                out.write_all(b"the child's\n").await.unwrap();
+                out.flush().await.unwrap();
+            })
+            .unwrap();
+            // SAFETY: no preconditions.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is ours, and so is the child, which nobody else waits for.
+        assert_eq!(unsafe { libc::waitpid(forked, &raw mut status, 0) }, forked);
+        assert_eq!(status, 0, "how the child ended");
+        release.send(()).unwrap();
+        event_loop.run_until_complete(out.flush()).unwrap().unwrap();
+        event_loop.run_until_complete(busy).unwrap().unwrap().unwrap();
+    });
+    let Some(child) = child else { return };
+    let all = support::said(&child);
+    assert!(child.status.success(), "{all}");
+    let said = String::from_utf8(child.stdout).unwrap();
+    assert!(said.contains("the child's\nthe parent's\n"), "{all}");
+    assert_eq!(said.matches("the parent's").count(), 1, "{all}");
+}
+
 /// Other processes have the same description open: it stays as it was.
 #[test]
 fn the_streams_stay_blocking() {
