@@ -345,6 +345,34 @@ fn what_the_callback_returns_is_done() {
     assert!(matches!(seen[..], [LoopEvent::Turned(turn)] if turn.polled == 1));
 }
 
+/// The source has the loop's last value: the loop is closed inside of the removal, where calloop cannot be used. What a
+/// destructor tries there is a panic like any other, and ends nothing.
+#[test]
+fn removed_with_the_last_value_of_its_loop_then_closed_and_the_host_goes_on() {
+    let (guest, trace) = (EventLoop::new().unwrap(), Trace::new());
+    note_reports(&guest, &trace);
+    let mut host = host();
+    let token = insert(&host, "guest", &guest);
+    let (handle, probe) = (host.handle(), trace.probe("task"));
+    guest
+        .create_task(async move {
+            let _probe = probe;
+            let _meddles = support::on_drop(move || handle.remove(token));
+            pending::<()>().await
+        })
+        .detach();
+    drop(guest);
+    assert_eq!(dispatch(&mut host), 1);
+    trace.assert(&[]);
+    host.handle().remove(token);
+    let told = trace.take();
+    assert!(told.contains(&"task dropped".to_owned()) && told.len() == 2, "{told:?}");
+    assert!(told[1].contains("borrowed"), "{told:?}");
+    let other = EventLoop::new().unwrap();
+    insert(&host, "other", &other);
+    assert_eq!(dispatch(&mut host), 1);
+}
+
 #[test]
 fn closed_while_inserted_then_told_once_and_removed() {
     let guest = EventLoop::new().unwrap();

@@ -2,8 +2,8 @@
 //! on calloop. On Linux, where those are.
 //!
 //! A [`LoopSource`] is inserted like any other event source. calloop watches, and turns the loop when something
-//! came or a timer is due: no thread, and no turn for nothing. What calloop's callbacks start on the loop, or post to it from other
-//! threads, is heard as well.
+//! came or a timer is due: no thread, and no turn for nothing. What calloop's callbacks start on the loop, and what
+//! other threads post to it, is heard as well.
 //!
 //! ```
 //! use calloop::PostAction;
@@ -39,8 +39,9 @@
 //! # The end
 //!
 //! Disabled, or removed from the host, the loop is as any other: it may be run, turned, or inserted again, there
-//! or elsewhere. A loop that is stopped, or closed, leaves its host by itself, and the callback is told
-//! ([`LoopEvent`]).
+//! or elsewhere. Keep an [`EventLoop`] for that: where the source has the last one, the loop is closed as the source
+//! is dropped, and destructors of its tasks that use the host find calloop in the middle of a removal, which is a panic of
+//! calloop's. A loop that is stopped, or closed, leaves its host by itself, and the callback is told ([`LoopEvent`]).
 //!
 //! # Errors
 //!
@@ -151,8 +152,8 @@ impl LoopSource {
     /// A source that turns `event_loop`, from the first dispatch on behind its insertion.
     ///
     /// # Errors
-    /// [`LoopError::Closed`] and [`LoopError::Forked`]; [`LoopError::HasHost`] where the loop was built with a host of its own;
-    /// [`LoopError::Io`] where the system refuses a descriptor for the deadline.
+    /// [`LoopError::Closed`] and [`LoopError::Forked`]; [`LoopError::HasHost`] where the loop was built with a host of
+    /// its own; [`LoopError::Io`] where the system refuses a descriptor for the deadline.
     ///
     /// ```
     /// use loopbind::calloop::LoopSource;
