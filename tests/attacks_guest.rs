@@ -276,6 +276,84 @@ fn the_loop_is_found_in_tokios_tasks_and_not_on_its_pool() {
     trace.assert(&["There is no current event loop in thread 'tokio-rt-worker'."]);
 }
 
+/// `tokio::task::yield_now` has its waker kept by tokio until the end of a round, and forgotten where there is none:
+/// the run ends in the poll that it was called in, and the next one goes on with it. The same with turns by hand.
+#[test]
+fn who_yields_to_tokio_as_the_run_ends_goes_on_in_the_next() {
+    let trace = Trace::new();
+    let runner = guest();
+    for by_hand in [false, true] {
+        let note = trace.clone();
+        let task = runner.event_loop().create_task(async move {
+            note.note("before");
+            tokio::task::yield_now().await;
+            note.note("after");
+        });
+        match by_hand {
+            false => {
+                runner.run(async {}).unwrap();
+                trace.assert(&["before"]);
+                runner.run(async { tokio::time::sleep(SHORT).await }).unwrap();
+            }
+            true => (0..5).for_each(|_| _ = support::turn(runner.event_loop())),
+        }
+        assert!(task.is_finished(), "by hand: {by_hand}");
+        trace.take();
+    }
+}
+
+/// The same for a drive that ends.
+#[test]
+fn who_yields_to_tokio_as_the_drive_ends_goes_on_in_the_next() {
+    let event_loop = EventLoop::new().unwrap();
+    let task = event_loop.create_task(tokio::task::yield_now());
+    event_loop.stop();
+    let host = host();
+    host.block_on(event_loop.drive_with(Host::new())).unwrap();
+    assert!(!task.is_finished());
+    event_loop.call_soon(|| {});
+    let ours = event_loop.clone();
+    event_loop.call_later(SHORT, move || ours.stop());
+    host.block_on(event_loop.drive_with(Host::new())).unwrap();
+    assert!(task.is_finished());
+}
+
+/// Each step of a task of ours has a budget of tokio's, as tokio's own tasks have: one that awaits what is always there
+/// leaves the others their turns, and takes nothing of what they have.
+#[test]
+fn a_task_that_takes_what_is_always_there_gives_way_now_and_then() {
+    let trace = Trace::new();
+    let note = trace.clone();
+    let polls = guest().run(async move {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        (0..1000).for_each(|number| sender.send(number).unwrap());
+        let greedy = spawn(async move {
+            for _ in 0..1000 {
+                receiver.recv().await.unwrap();
+            }
+            loopbind::task::current().unwrap().polls
+        });
+        let modest = (0..200).map(|_| {
+            let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+            (0..100).for_each(|number| sender.send(number).unwrap());
+            spawn(async move {
+                for _ in 0..100 {
+                    receiver.recv().await.unwrap();
+                }
+                loopbind::task::current().unwrap().polls
+            })
+        });
+        for task in modest.collect::<Vec<_>>() {
+            assert_eq!(task.await.unwrap(), 1, "nobody takes from its budget");
+        }
+        note.note(format!("greedy is done: {}", greedy.is_finished()));
+        greedy.await.unwrap()
+    });
+    trace.assert(&["greedy is done: false"]);
+    // 128 at a time.
+    assert_eq!(polls.unwrap(), 8);
+}
+
 /// Invariant 4, across the border: a thousand tasks of ours that never rest run `event_interval` steps and one batch
 /// at most between two rounds of tokio's.
 #[test]

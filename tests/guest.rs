@@ -386,23 +386,6 @@ fn who_never_rests_starves_nobody_on_the_other_side() {
     trace.assert(&["tokio beside our busy task", "we beside tokio's busy task"]);
 }
 
-/// tokio's budget is for tasks of tokio's; ours have turns.
-#[test]
-fn many_messages_that_are_there_are_taken_in_one_step() {
-    let polls = loopbind::tokio::run(async {
-        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        (0..1000).for_each(|number| sender.send(number).unwrap());
-        let task = spawn(async move {
-            for _ in 0..1000 {
-                receiver.recv().await.unwrap();
-            }
-            loopbind::task::current().unwrap().polls
-        });
-        task.await.unwrap()
-    });
-    assert_eq!(polls.unwrap(), 1);
-}
-
 /// Our own sockets, seen by our own reactor, which tokio's looks at.
 #[test]
 fn a_server_of_ours_and_a_client_of_tokios_a_hundred_times_over() {

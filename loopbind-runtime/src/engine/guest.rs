@@ -262,6 +262,10 @@ mod tests {
             panic!("it sleeps, and nobody will wake it");
         }
 
+        fn steps(&self, step: &mut dyn FnMut() -> bool) {
+            while step() {}
+        }
+
         fn within(&self, f: &mut dyn FnMut()) {
             f();
         }

@@ -53,6 +53,13 @@ pub trait Host {
 
     /// Waits until `at`, on the monotonic clock.
     fn poll_deadline(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The loop has stopped; waits for what the host has promised its tasks for the end of this poll. Nothing, unless
+    /// said otherwise.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        _ = cx;
+        Poll::Ready(())
+    }
 }
 
 /// Where a loop lives that is somebody's guest from its making to its end: its runs block in there.
@@ -60,8 +67,13 @@ pub(crate) trait Lodging {
     /// Whether a run may begin here and now.
     fn check(&self) -> Result<(), LoopError>;
 
-    /// Polls `guest` until it is ready, and blocks; the host sees to its own things meanwhile.
+    /// Polls `guest` until it is ready, and blocks; the host sees to its own things meanwhile, and once more at the end:
+    /// it may have promised a wake for then.
     fn stay(&self, guest: &mut Guest<'_>);
+
+    /// Calls `step` until it says that there is no other, inside of a stay. Each has as much of the host's patience as
+    /// one of its own.
+    fn steps(&self, step: &mut dyn FnMut() -> bool);
 
     /// Calls `f` where the guest's things find their host, without its going on.
     fn within(&self, f: &mut dyn FnMut());

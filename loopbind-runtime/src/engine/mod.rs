@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     spin: Option<Spin>,
     /// Who finds another order for what is ready, if somebody does.
     exploration: Option<Exploration>,
+    /// Batches run as they come: nobody arranges them, and nobody's host has a part in it.
+    is_plain: bool,
     unhandled: UnhandledPanic,
     /// Panics that nobody received, on their way out of a run (`UnhandledPanic::Resume`), with what else is
     /// known of each: it may come to be told after all.
@@ -175,6 +177,7 @@ impl Engine {
             until_look: Cell::new(0),
             spin,
             exploration: settings.shuffle.map(Exploration::new),
+            is_plain: settings.shuffle.is_none() && lodging.is_none(),
             unhandled: settings.unhandled,
             thrown: RefCell::new(Vec::new()),
             handler: RefCell::new(None),

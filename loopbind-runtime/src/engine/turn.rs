@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::exploration::{Exploration, Pace};
+use super::host::Lodging;
 use super::spin::{Found, Spin};
 use crate::attention::Matter;
 use crate::current;
@@ -227,8 +228,8 @@ impl Engine {
 
     #[inline]
     fn batch(&self, local: &Local) -> usize {
-        if let Some(exploration) = &self.exploration {
-            return self.explore(exploration);
+        if !self.is_plain {
+            return self.batch_apart(local);
         }
         let Some(last) = local.ready.last() else { return 0 };
         let ran = self.run_to(last, local);
@@ -253,6 +254,42 @@ impl Engine {
         ran
     }
 
+    /// A batch of a loop that has its own way with them.
+    #[inline(never)]
+    fn batch_apart(&self, local: &Local) -> usize {
+        if let Some(exploration) = &self.exploration {
+            return self.explore(exploration);
+        }
+        let Some(last) = local.ready.last() else { return 0 };
+        let ran = self.run_at_home_to(last, local);
+        local.leave_task();
+        ran
+    }
+
+    /// As [`run_to`](Engine::run_to), each entry with what its loop's host has for it.
+    fn run_at_home_to(&self, last: NonNull<Node>, local: &Local) -> usize {
+        match &self.lodging {
+            Some(lodging) => self.run_there_to(&**lodging, last, local),
+            None => self.run_to(last, local),
+        }
+    }
+
+    /// Runs entries up to and with `last`, as steps that the host of a guest knows of.
+    fn run_there_to(&self, lodging: &dyn Lodging, last: NonNull<Node>, local: &Local) -> usize {
+        let home = Arc::as_ptr(&self.home);
+        let mut ran = 0;
+        lodging.steps(&mut || {
+            // As where no host is.
+            if !current::is_running(home) || local.attention.is_wanted_for(Matter::Escape) {
+                return false;
+            }
+            let Some(node) = local.run_next() else { return false };
+            ran += 1;
+            node != last
+        });
+        ran
+    }
+
     /// A batch in another order, and perhaps a part of it.
     #[cold]
     #[inline(never)]
@@ -263,10 +300,10 @@ impl Engine {
         }
         let pace = if self.home.awaits_main() { Pace::Apart } else { Pace::Whole };
         let arranged = self.home.rearrange(|entries| exploration.arrange(entries, pace));
-        let mut ran = self.run_to(arranged.until, local);
+        let mut ran = self.run_at_home_to(arranged.until, local);
         if arranged.until != arranged.last && local.attention.is_wanted_for(Matter::Stop) {
             // RUN-17: of a batch in which the run is stopped, all runs, also what was put off.
-            ran += self.run_to(arranged.last, local);
+            ran += self.run_at_home_to(arranged.last, local);
         }
         if ran != arranged.count {
             exploration.forget();

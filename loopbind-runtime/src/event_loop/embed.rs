@@ -79,7 +79,7 @@ impl EventLoop {
     /// ```
     #[doc(alias = "start_guest_run")]
     pub fn drive_with<H: Host>(&self, host: H) -> DriveWith<H> {
-        DriveWith { event_loop: self.clone(), host }
+        DriveWith { event_loop: self.clone(), host, has_stopped: false }
     }
 
     /// The loop as a future under any other executor, until it is stopped.
@@ -152,13 +152,19 @@ impl EventLoop {
 pub struct DriveWith<H> {
     event_loop: EventLoop,
     host: H,
+    /// The loop was told to stop, and the host is told of it.
+    has_stopped: bool,
 }
 
 impl<H: Host + Unpin> Future for DriveWith<H> {
     type Output = Result<(), LoopError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let DriveWith { event_loop, host } = self.get_mut();
+        let this = self.get_mut();
+        if this.has_stopped {
+            return this.end(cx);
+        }
+        let DriveWith { event_loop, host, .. } = &mut *this;
         if event_loop.hold().has_host() {
             return Poll::Ready(Err(LoopError::HasHost));
         }
@@ -167,7 +173,7 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
             let turn = event_loop.turn_once(Patience::Elsewhere)?;
             left = left.saturating_sub(turn.polled.max(1));
             if turn.stopped {
-                return Poll::Ready(Ok(()));
+                return this.end(cx);
             }
             if event_loop.has_to_go_on(turn) {
                 continue;
@@ -185,6 +191,14 @@ impl<H: Host + Unpin> Future for DriveWith<H> {
         // There is more to do; so has the host.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<H: Host> DriveWith<H> {
+    fn end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LoopError>> {
+        let ended = self.host.poll_end(cx);
+        self.has_stopped = ended.is_pending();
+        ended.map(Ok)
     }
 }
 

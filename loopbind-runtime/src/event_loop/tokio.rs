@@ -30,12 +30,19 @@
 //! ```
 //!
 //! All that is promised of a loop holds for a guest: which loop is found, also in tokio's tasks and in what wakes
-//! and drops there; the refusal of a run inside a run; order, cancellation, panics, the end. Its timers are as late
+//! and drops there; the refusal of a run inside a run; order, cancellation, panics, the end. Each step of a task has
+//! a cooperative budget of tokio's, as one of tokio's own tasks has: who awaits what is always ready gives way now and then, and
+//! `now_or_never` may miss what is there. Neither side starves the other: tokio has its thread back behind
+//! [`Builder::event_interval`] entries and one batch. Its timers are as late
 //! as tokio's, up to a millisecond more than a loop's own. It does not spin ([`Builder::spin`]), its time
 //! is real, and no other host can drive it ([`LoopError::HasHost`]).
 //!
 //! Our own sockets, pipes and standard streams have tokio's `AsyncRead` and `AsyncWrite` as well as those of `futures-io`, so that
-//! codecs and TLS made for tokio work on them, under any executor.
+//! codecs and TLS made for tokio work on them, under any executor. `shutdown` ends the writing of a TCP or Unix stream, and
+//! closes the standard input of a child; what has no such end, a descriptor in [`Async`](crate::Async) or a standard stream, it flushes. Our streams have a
+//! `shutdown` of their own that takes a direction: tokio's is `AsyncWriteExt::shutdown(&mut stream)` for them. Both
+//! crates have an `AsyncReadExt`, with the same methods: import one of them in a file, because under both a
+//! call is ambiguous.
 //!
 //! # The end
 //!
@@ -62,7 +69,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::Location;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -157,6 +164,11 @@ impl Builder {
 /// driven, tokio's things can be awaited in its tasks. Made anywhere, and polled on tokio's thread, with its
 /// timer and I/O driver enabled.
 ///
+/// To tokio all of the loop's tasks are one, with one cooperative budget for each poll. Where many of them await what is
+/// tokio's, drive them in `tokio::task::unconstrained`: those that find the budget used up are polled in vain otherwise. What
+/// is always ready has to be left by a `yield_now` then. A loop that brings its runtime along gives each step a
+/// budget of its own.
+///
 /// ```
 /// use loopbind::EventLoop;
 /// use std::time::Duration;
@@ -175,6 +187,8 @@ impl Builder {
 pub struct Host {
     seen: Option<AsyncFd<OwnedFd>>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The loop has stopped, and tokio has one more round.
+    ends: bool,
 }
 
 impl Host {
@@ -225,6 +239,16 @@ impl engine::Host for Host {
             None => self.sleep.insert(Box::pin(::tokio::time::sleep_until(at))),
         };
         sleep.as_mut().poll(cx)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Who yielded to tokio in this poll is woken at the end of its round, or never, where none comes.
+        if mem::take(&mut self.ends) {
+            return Poll::Ready(());
+        }
+        self.ends = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -284,9 +308,26 @@ impl Lodging for Inn {
         let mut home = PutBack { inn: self, runtime: Some(runtime), host: self.host.take() };
         let (runtime, host) = (&home.runtime, &mut home.host);
         let Some(runtime) = runtime else { return };
-        let polled = std::future::poll_fn(|cx| guest(cx, host));
-        // One budget for all of a loop's tasks would be none: the loop counts for itself.
-        runtime.block_on(::tokio::task::unconstrained(pin!(polled)));
+        runtime.block_on(async {
+            std::future::poll_fn(|cx| guest(cx, host)).await;
+            // Who yielded to tokio in the last poll is woken at the end of its round, or never. In a forked child
+            // tokio would look at what is the parent's.
+            if self.forks == sys::forks() {
+                ::tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    fn steps(&self, step: &mut dyn FnMut() -> bool) {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            // tokio's budget is meant for a task. That of the poll is given to each anew: as this drops, it is what it
+            // was.
+            let _whole = coop::poll_proceed(&mut cx);
+            if !step() {
+                return;
+            }
+        }
     }
 
     fn within(&self, f: &mut dyn FnMut()) {
