@@ -228,6 +228,34 @@ fn a_run_that_is_stopped_closes_the_span_of_its_main_future() {
             "enter unnamed",
             "exit unnamed",
             "DEBUG event loop stopped",
+            "enter unnamed",
+            "exit unnamed",
+            "close unnamed",
+        ]);
+    });
+}
+
+#[test]
+fn a_main_future_that_is_stopped_half_way_is_dropped_within_its_span() {
+    let trace = Trace::new();
+    with_default(Scribe::plain(&trace), || {
+        let event_loop = virtual_loop();
+        let (probe, stops) = (trace.probe("main"), event_loop.clone());
+        let stopped = event_loop.run_until_complete(async move {
+            let _probe = probe;
+            stops.stop();
+            pending::<()>().await;
+        });
+        assert!(matches!(stopped, Err(LoopError::StoppedBeforeComplete)));
+        trace.assert(&[
+            "new unnamed",
+            "DEBUG event loop runs",
+            "enter unnamed",
+            "exit unnamed",
+            "DEBUG event loop stopped",
+            "enter unnamed",
+            "main dropped",
+            "exit unnamed",
             "close unnamed",
         ]);
     });

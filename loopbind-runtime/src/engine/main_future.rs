@@ -64,11 +64,21 @@ struct Mounted<'a> {
     root: Option<task::Root<Signpost>>,
 }
 
+impl Mounted<'_> {
+    /// Takes it off the loop. `last` is the last thing in its span, and has the future to itself.
+    #[inline(always)]
+    fn retire(mut self, last: impl FnOnce()) {
+        if let Some(root) = self.root.take() {
+            // The next run's, if nobody keeps a waker of this one.
+            self.engine.spare_root.set(self.engine.home.retire_root(root, last));
+        }
+    }
+}
+
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         if let Some(root) = self.root.take() {
-            // The next run's, if nobody keeps a waker of this one.
-            self.engine.spare_root.set(self.engine.home.retire_root(root));
+            self.engine.spare_root.set(self.engine.home.retire_root(root, || {}));
         }
     }
 }
@@ -124,15 +134,16 @@ impl Engine {
             let root = self.home.mount_root(signpost, place, self.spare_root.take());
             let mounted = Mounted { engine: self, root: Some(root) };
             let ended = self.run_on();
-            drop(mounted);
-            // SAFETY: nobody else has a way to it any more. The future is dropped where it stands,
-            // while its loop still is the running one.
+            // SAFETY: the run is over, and its entry with it: nobody else goes that way any more. The future is dropped
+            // where it stands, while its loop still is the running one.
             let main = unsafe { pointer.as_ptr().as_mut() };
             let Some(main) = main else { unreachable!("made from a reference") };
-            if let Err(payload) = caught(|| main.future = None) {
-                let message = "exception in the destructor of a main future";
-                self.home.local().report(ExceptionContext::panicked(message, payload));
-            }
+            mounted.retire(|| {
+                if let Err(payload) = caught(|| main.future = None) {
+                    let message = "exception in the destructor of a main future";
+                    self.home.local().report(ExceptionContext::panicked(message, payload));
+                }
+            });
             (ended, main.outcome.take())
         };
         drop(running);

@@ -325,14 +325,22 @@ impl LocalHome {
         true
     }
 
-    /// The main future is gone, whether it was done or not.
-    pub(crate) fn retire_root<F>(&self, root: Root<F>) -> Option<SpareRoot<F>> {
-        // SAFETY: on the owner's thread; the loop keeps a root until it is retired, which is once,
-        // and gives its reference to us if it says so.
-        unsafe {
-            life::retire_root(root.header, self.local())
-                .then(|| SpareRoot { header: root.header, _future: PhantomData })
-        }
+    /// Nobody has a way to the main future any more, whether it was done or not. `last` drops it, in its span.
+    pub(crate) fn retire_root<F>(
+        &self,
+        root: Root<F>,
+        last: impl FnOnce(),
+    ) -> Option<SpareRoot<F>> {
+        let (header, local) = (root.header, self.local());
+        // SAFETY: on the owner's thread; the loop keeps a root until it is retired, which is once.
+        let head = unsafe {
+            life::retire_root(header, local);
+            header.as_ref()
+        };
+        span::within(head, local, last);
+        span::end(head, local);
+        // The loop's reference is ours now, unless the entry still is in the ready queue.
+        (!head.has(SCHEDULED)).then(|| SpareRoot { header, _future: PhantomData })
     }
 
     /// Ends the oldest task of a closing loop. False: there is none.

@@ -519,9 +519,8 @@ pub(super) unsafe fn retract(header: NonNull<Header>) {
     }
 }
 
-/// The main future of a run is gone, perhaps before it was done: so is its entry among the tasks.
-/// The loop's reference becomes the caller's, unless the entry still is in the ready queue.
-pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool {
+/// The main future of a run goes, perhaps before it was done: so does its entry among the tasks.
+pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) {
     // SAFETY: alive by the loop's reference, on the owner's thread.
     unsafe {
         let head = header.as_ref();
@@ -530,7 +529,5 @@ pub(super) unsafe fn retire_root(header: NonNull<Header>, local: &Local) -> bool
             delist(header, local);
         }
         local.root.set(None);
-        span::end(head, local);
-        !head.has(SCHEDULED)
     }
 }
