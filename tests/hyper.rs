@@ -9,6 +9,7 @@ use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -169,6 +170,34 @@ async fn a_sleep_is_reset() {
     LoopTimer.reset(&mut strange, began + 7 * SECOND);
     strange.await;
     assert_eq!(passed(), 7);
+}
+
+type Reset = Box<dyn FnOnce() + Send>;
+
+/// Moved outside of its loop's runs, on this thread or another, or in another loop's run: who waits for it waits for
+/// the new deadline.
+#[test]
+fn a_sleep_is_reset_from_outside_for_who_waits() {
+    let event_loop = virtual_loop();
+    let outside: [fn(Reset); 3] = [
+        |reset| reset(),
+        |reset| std::thread::spawn(reset).join().unwrap(),
+        |reset| virtual_loop().run_until_complete(async { reset() }).unwrap(),
+    ];
+    for (number, call) in outside.into_iter().enumerate() {
+        let now = || event_loop.run_until_complete(async { time::now() }).unwrap();
+        let began = now();
+        let sleep = Arc::new(Mutex::new(LoopTimer.sleep_until(began + 60 * SECOND)));
+        let theirs = Arc::clone(&sleep);
+        let polled = poll_fn(move |cx| theirs.lock().unwrap().as_mut().poll(cx));
+        let waits = event_loop.create_task(polled);
+        turn(&event_loop);
+        let deadline = began + 5 * SECOND;
+        call(Box::new(move || LoopTimer.reset(&mut sleep.lock().unwrap(), deadline)));
+        let ended = event_loop.run_until_complete(waits);
+        assert!(matches!(ended, Ok(Ok(()))), "{number}: {ended:?}");
+        assert_eq!(now(), deadline, "{number}");
+    }
 }
 
 /// One that was polled here, and was dropped on another thread: its waker is dropped here, by the loop.
@@ -359,6 +388,66 @@ fn a_read_is_what_the_stream_says_and_fits() {
     let mut buffer = ReadBuf::uninit(&mut short);
     assert!(Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled()).is_pending());
     assert_eq!(*offered.borrow(), [65536, 65536, 65536, 65536, 10]);
+}
+
+/// What is short goes by memory of the loop's, which is as clear each time, whoever wrote to it before.
+#[test]
+fn a_short_read_in_a_run_is_what_the_stream_says_and_fits() {
+    let event_loop = virtual_loop();
+    let read = || {
+        let offered = Rc::new(RefCell::new(Vec::new()));
+        let answers = [Ok(3), Ok(0), Err(io::ErrorKind::ConnectionReset.into()), Ok(10)];
+        let mut stream = HyperIo(Scripted(Rc::clone(&offered), answers.into()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut memory = [std::mem::MaybeUninit::uninit(); 10];
+        let mut buffer = ReadBuf::uninit(&mut memory);
+        assert!(Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled()).is_ready());
+        assert!(Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled()).is_ready());
+        assert_eq!(buffer.filled(), [7; 3]);
+        let polled = Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled());
+        assert!(
+            matches!(polled, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset)
+        );
+        buffer.unfilled().put_slice(&[9]);
+        let said = panic_of(|| Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled()));
+        assert_eq!(said, "a stream read 10 bytes into 6");
+        assert_eq!(buffer.filled(), [7, 7, 7, 9]);
+        assert_eq!(*offered.borrow(), [10, 7, 7, 6]);
+    };
+    read(); // outside
+    event_loop.run_until_complete(async { (read(), read()) }).unwrap();
+}
+
+/// Reads another stream as it is read itself, and says the same.
+struct Within(HyperIo<Scripted>);
+
+impl AsyncRead for Within {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        assert!(buffer.iter().all(|byte| *byte == 0), "memory that nobody cleared");
+        buffer[0] = 1;
+        let mut inner = [std::mem::MaybeUninit::uninit(); 10];
+        let mut inner = ReadBuf::uninit(&mut inner);
+        assert!(Pin::new(&mut self.0).poll_read(cx, inner.unfilled()).is_ready());
+        buffer[1..4].copy_from_slice(inner.filled());
+        Poll::Ready(Ok(4))
+    }
+}
+
+#[loop_test(virtual_time)]
+async fn a_stream_that_reads_another_as_it_is_read() {
+    let answers = [Ok(3), Ok(3)];
+    let mut stream = HyperIo(Within(HyperIo(Scripted(Rc::default(), answers.into()))));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut memory = [std::mem::MaybeUninit::uninit(); 10];
+    let mut buffer = ReadBuf::uninit(&mut memory);
+    for _ in 0..2 {
+        assert!(Pin::new(&mut stream).poll_read(&mut cx, buffer.unfilled()).is_ready());
+    }
+    assert_eq!(buffer.filled(), [1, 7, 7, 7, 1, 7, 7, 7]);
 }
 
 /// A stream that claims to have read what it cannot have: no byte of it is believed.

@@ -10,6 +10,8 @@ mod main_future;
 mod report;
 mod running;
 mod settings;
+#[cfg(feature = "hyper")]
+mod slate;
 mod spin;
 mod turn;
 
@@ -32,6 +34,8 @@ pub(crate) use report::{Handler, Leftover};
 pub(crate) use running::{Exit, Reason, check_none_runs};
 pub(crate) use settings::Settings;
 pub use settings::UnhandledPanic;
+#[cfg(feature = "hyper")]
+pub(crate) use slate::{SLATE, Slate};
 use spin::Spin;
 pub(crate) use turn::Patience;
 
@@ -83,6 +87,9 @@ pub(crate) struct Engine {
     registrar: Cell<Option<fn(LoopId)>>,
     /// Where it lives, if it is a guest.
     lodging: Option<Box<dyn Lodging>>,
+    /// What small reads are written to first.
+    #[cfg(feature = "hyper")]
+    pub(crate) slate: Slate,
     me: Weak<Engine>,
 }
 
@@ -190,6 +197,8 @@ impl Engine {
             witness: RefCell::new(None),
             registrar: Cell::new(None),
             lodging,
+            #[cfg(feature = "hyper")]
+            slate: Slate::default(),
             me: Weak::clone(me),
         });
         let keeper: NonNull<dyn Keeper> = NonNull::from(&*engine);

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 use ::hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::engine::{Engine, SLATE};
+
 /// Above this a read's buffer is offered in part: what is offered is cleared first, also where nothing is there to
 /// be read, and a socket rarely has more.
 const AT_ONCE: usize = 64 * 1024;
@@ -55,18 +57,60 @@ impl<T: AsyncRead + Unpin> Read for HyperIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<Result<()>> {
+        let slate = match buffer.remaining() {
+            ..=SLATE => Engine::with_running(|engine| engine.slate.take()),
+            _ => None,
+        };
+        match slate {
+            Some(slate) => self.read_by(slate, cx, buffer),
+            None => self.read_into(cx, buffer),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> HyperIo<T> {
+    /// By way of the running loop's slate: most of a buffer for a request or a frame stays as it is.
+    fn read_by(
+        &mut self,
+        mut slate: Box<[u8]>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<Result<()>> {
+        let space = &mut slate[..buffer.remaining()];
+        let polled = Pin::new(&mut self.0).poll_read(cx, space);
+        let mut count = 0;
+        if let Poll::Ready(Ok(read)) = polled {
+            count = check(read, space.len());
+            buffer.put_slice(&space[..count]);
+        }
+        // What ran may have ended the run, or have come from another one's: any will do.
+        Engine::with_running(|engine| engine.slate.put_back(slate, count));
+        polled.map_ok(drop)
+    }
+
+    /// Into memory that is cleared first, at once for the long run of bytes that it is meant for.
+    fn read_into(
+        &mut self,
+        cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<Result<()>> {
         let offered = buffer.remaining().min(AT_ONCE);
         // Whatever a stranger's `poll_read` does with it, it is memory that was written to.
         let space = buffer.initialize_unfilled_to(offered);
-        let count = ready!(Pin::new(&mut self.0).poll_read(cx, space))?;
-        assert!(count <= offered, "a stream read {count} bytes into {offered}");
+        let count = check(ready!(Pin::new(&mut self.0).poll_read(cx, space))?, offered);
         // SAFETY: "Written before it is counted": `initialize_unfilled_to` has written to the next `offered` bytes,
         // which nobody can take back, and `count` is no more than that, whatever the stream says.
         unsafe { buffer.advance(count) };
         Poll::Ready(Ok(()))
     }
+}
+
+/// What a stream says that it has read, if it may be.
+fn check(count: usize, offered: usize) -> usize {
+    assert!(count <= offered, "a stream read {count} bytes into {offered}");
+    count
 }
 
 impl<T: AsyncWrite + Unpin> Write for HyperIo<T> {

@@ -67,11 +67,45 @@
 //!
 //! # With axum and tower
 //!
-//! tower's services may hold an `Rc`; those of an axum `Router` may not, since it asks `Send` of its handlers and of
-//! what they await. It runs here all the same. What a handler wants of the loop it asks by
-//! [`LoopHandle::spawn`](crate::LoopHandle::spawn), whose future is made and lives on the loop's thread, and
-//! whose outcome a handler may await. `examples/http` has a router beside a service with an `Rc`, and TLS by rustls
-//! around both.
+//! tower's services may hold an `Rc`; those of an axum `Router` may not, since it asks `Send` of its handlers, of its state,
+//! and of what they hold while they await. It is served here all the same, as a tower service: `axum::serve` is tokio's, and is
+//! not needed. What may be awaited in such a handler is what is `Send`:
+//!
+//! | in a handler that is `Send` | |
+//! |---|---|
+//! | yes | [`LoopHandle::spawn`](crate::LoopHandle::spawn), whose future is made and lives on the loop's thread, and need not be `Send`: what it comes to is awaited |
+//! | yes | `LoopTimer.sleep(..)`, [`spawn_blocking`](crate::spawn_blocking()), [`yield_now`](crate::yield_now()), channels of the `futures` crate |
+//! | no: it does not compile | [`sleep`](crate::sleep), [`timeout`](crate::timeout()), [`spawn`](crate::spawn), our sockets, [`sync`](crate::sync), an `Rc` |
+//! | no: it panics, for want of a tokio runtime | axum's `WebSocketUpgrade`, and tower's and tower-http's layers that have a timer or start a task, such as time-outs; with the feature `tokio` and a host they work |
+//!
+//! ```
+//! use hyper::rt::Timer;
+//! use loopbind::{LoopHandle, get_event_loop, hyper::LoopTimer, run, sleep};
+//! use std::{rc::Rc, time::Duration};
+//!
+//! // As axum wants its handlers.
+//! fn handler<F: Future<Output = String> + Send>(future: F) -> F {
+//!     future
+//! }
+//!
+//! async fn greet(event_loop: LoopHandle) -> String {
+//!     LoopTimer.sleep(Duration::from_millis(1)).await;
+//!     let greeting = event_loop.spawn(|| async {
+//!         let greeting = Rc::new("hello"); // on the loop's thread, and not `Send`
+//!         sleep(Duration::from_millis(1)).await;
+//!         greeting.to_string()
+//!     });
+//!     greeting.expect("the loop is open").await.expect("it does not panic")
+//! }
+//!
+//! run(async {
+//!     let event_loop = get_event_loop().expect("it runs").handle();
+//!     assert_eq!(handler(greet(event_loop)).await, "hello");
+//! })?;
+//! # Ok::<(), loopbind::LoopError>(())
+//! ```
+//!
+//! `examples/http` has a router beside a service with an `Rc`, and TLS by rustls around both.
 
 mod executor;
 mod io;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ::hyper::rt::{Sleep, Timer};
 
 use crate::clock::{Clock, NEVER, Tick};
-use crate::engine::{Alarms, Engine};
+use crate::engine::{Alarms, Due, Engine};
 use crate::error::LoopError;
 use crate::task::{Home, post_callback};
 use crate::time;
@@ -107,11 +107,15 @@ impl Named {
         Arc::ptr_eq(&self.home, &engine.home)
     }
 
-    /// Takes the timer back, here if its loop runs here.
-    fn take_back(self) {
+    /// Takes the timer back, here if its loop runs here, and does `then` with what was waiting.
+    fn take_back(self, then: fn(Due)) {
         let Named { home, key } = self;
-        // What comes out is a waker, dropped with nothing borrowed.
-        let unset = move |engine: &Engine| drop(engine.alarms.unset(key));
+        // What comes out is a waker, the user's: dropped or woken with nothing borrowed.
+        let unset = move |engine: &Engine| {
+            if let Some(due) = engine.alarms.unset(key) {
+                then(due);
+            }
+        };
         let here = Engine::with_running(|engine| {
             Arc::ptr_eq(&home, &engine.home).then(|| unset(engine)).is_some()
         });
@@ -124,6 +128,12 @@ impl Named {
     }
 }
 
+fn wake(due: Due) {
+    if let Due::Wake(waker) = due {
+        waker.wake();
+    }
+}
+
 impl LoopSleep {
     fn poll_on(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Poll<()> {
         let alarms = &engine.alarms;
@@ -132,7 +142,7 @@ impl LoopSleep {
                 return Poll::Pending;
             }
         }
-        self.disarm();
+        self.disarm(drop);
         let at = self.resolve(alarms);
         if at <= alarms.clock.last() {
             return Poll::Ready(());
@@ -165,13 +175,14 @@ impl LoopSleep {
             Some(())
         });
         if moved.flatten().is_none() {
-            self.disarm();
+            // Over, or of a loop that does not run here: whose task asks again, and waits from there on.
+            self.disarm(wake);
         }
     }
 
-    fn disarm(&mut self) {
+    fn disarm(&mut self, then: fn(Due)) {
         if let Some(timer) = self.timer.take() {
-            timer.take_back();
+            timer.take_back(then);
         }
     }
 }
@@ -192,6 +203,6 @@ impl Sleep for LoopSleep {}
 
 impl Drop for LoopSleep {
     fn drop(&mut self) {
-        self.disarm();
+        self.disarm(drop);
     }
 }
