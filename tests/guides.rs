@@ -345,3 +345,41 @@ fn every_picture_is_shown_and_has_both_its_grounds() {
         }
     }
 }
+
+/// Whoever opens the repository sees a program at once, and finds each example by what it shows.
+#[test]
+fn the_first_page_begins_with_a_program_and_every_example_is_listed() {
+    let front = fs::read_to_string(root().join("README.md")).unwrap();
+    let first: Vec<_> = front.lines().take(40).collect();
+    let begins = first.iter().position(|line| line.starts_with("```rust")).expect("a program");
+    assert!(
+        first[begins..].contains(&"```"),
+        "the first program is not over in its first 40 lines"
+    );
+
+    let folder = root().join("examples");
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let mut programs = BTreeSet::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            programs.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    assert!(programs.len() > 15, "found {} examples", programs.len());
+    let missing: Vec<_> = programs
+        .iter()
+        .filter(|name| {
+            let row = format!("| [`{name}`]({name}.rs) | `cargo run ");
+            !list.lines().any(|it| it.contains(&row) && it.contains(&format!("--example {name}")))
+        })
+        .collect();
+    assert!(missing.is_empty(), "examples/README.md has no row of {missing:?}");
+    // What is named there and on the first page is there.
+    for page in [&front, &list] {
+        for after in page.split("--example ").skip(1) {
+            let name = after.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            assert!(programs.contains(name), "there is no example {name}");
+        }
+    }
+}
