@@ -309,7 +309,7 @@ pub mod coming_from_trio {}
 /// | [Threads](book::threads) | what crosses, and how |
 /// | [Embedding in your host](book::embedding) | three questions; calloop, glib, winit, asyncio |
 /// | [Testing](book::testing) | virtual time, seeds, dead ends |
-/// | [What costs what](book::performance) | the shape of the figures |
+/// | [What costs what](book::performance) | the shape of it, and the figures |
 /// | [Pitfalls](book::pitfalls) | and the way around each |
 /// | [Questions](book::questions) | short answers |
 /// | [Others](book::others) | and where they are the better choice |
