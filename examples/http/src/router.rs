@@ -1,5 +1,5 @@
 //! An axum router. Its handlers are `Send`, and so is all that they hold while they await: no `Rc`, no socket, no sleep
-//! of the loop's. What they want of the loop they ask its handle, or a task of the loop's.
+//! of the loop's, though one of `LoopTimer`'s. What they want of the loop they ask its handle, or a task of the loop's.
 
 use std::rc::Rc;
 use std::time::Duration;
