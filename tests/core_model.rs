@@ -1596,6 +1596,39 @@ fn a_waker_that_turns_the_loop_as_its_handle_goes_finds_the_outcome_dropped_once
     COUNTS.set(false);
 }
 
+/// A handle was read, and goes while its task's entry is queued still; of the references that other threads
+/// counted as many went at home as hide that one is left. Its block goes with that one, elsewhere.
+#[test]
+fn a_handle_that_was_read_goes_before_the_loop_lets_go_and_leaves_no_block_behind() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let play = || {
+        let event_loop = EventLoop::new().unwrap();
+        let kept = Rc::new(Cell::new(None));
+        let keeps = Rc::clone(&kept);
+        let mut task = event_loop.create_task(poll_fn(move |cx| {
+            let waker = cx.waker().clone();
+            let theirs = || [waker.clone(), waker.clone()];
+            let [goes, stays] = thread::scope(|scope| scope.spawn(theirs).join().unwrap());
+            drop((waker, goes));
+            keeps.set(Some(stays));
+            cx.waker().wake_by_ref();
+            Poll::Ready(())
+        }));
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        task.try_result().unwrap().unwrap();
+        drop(task);
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        let last = kept.take();
+        thread::spawn(move || drop(last)).join().unwrap();
+    };
+    play();
+    COUNTS.set(true);
+    let before = BLOCKS.load(Ordering::Relaxed);
+    play();
+    assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
+    COUNTS.set(false);
+}
+
 /// What is posted to a closed loop is dropped by the poster, and its block goes back, also where that
 /// destructor panics.
 #[test]
