@@ -1538,6 +1538,42 @@ fn a_callback_for_a_task_whose_loop_is_gone_is_dropped_and_leaves_no_block_behin
     COUNTS.set(false);
 }
 
+/// Handles that outlive their loop, of tasks that nobody else ever had, read or not: with the last of them all
+/// that they kept goes, also inside of another loop's run.
+#[test]
+fn handles_that_outlive_their_loop_leave_no_block_behind() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let play = || {
+        let inside = Rc::new(());
+        let event_loop = EventLoop::new().unwrap();
+        let start = |ends: bool| {
+            let value = Rc::clone(&inside);
+            event_loop.create_task(async move {
+                if !ends {
+                    pending::<()>().await;
+                }
+                value
+            })
+        };
+        let tasks: Vec<_> = [true, true, true, false, false].map(start).into();
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        drop(event_loop);
+        let mut tasks = tasks.into_iter();
+        let mut read = tasks.next().unwrap();
+        assert!(read.try_result().unwrap().is_ok());
+        drop((read, tasks.next()));
+        let another = EventLoop::new().unwrap();
+        another.run_until_complete(async move { drop(tasks) }).unwrap();
+        assert_eq!(Rc::strong_count(&inside), 1, "not dropped");
+    };
+    play();
+    COUNTS.set(true);
+    let before = BLOCKS.load(Ordering::Relaxed);
+    play();
+    assert_eq!(BLOCKS.load(Ordering::Relaxed), before);
+    COUNTS.set(false);
+}
+
 /// The handle of a task goes, and the waker of who waited turns the loop as it goes with it: the task comes to
 /// its end in the middle of that, and its outcome is dropped, or reported, once.
 #[test]
