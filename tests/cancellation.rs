@@ -657,6 +657,30 @@ fn cancelling_who_awaits_a_shield_leaves_the_shielded() {
     trace.assert(&["inner ended"]);
 }
 
+/// A task that was awaited before it was shielded is as shielded as any; one that was awaited before it was
+/// joined is taken along as it was.
+#[test]
+fn awaited_in_vain_then_shielded_and_dropped_it_runs_on() {
+    let (event_loop, trace) = (EventLoop::new().unwrap(), Trace::new());
+    let (shielded, joined) =
+        (waiting(&event_loop, &trace, "shielded"), waiting(&event_loop, &trace, "joined"));
+    event_loop
+        .run_until_complete(async {
+            let (mut shielded, mut joined) = (shielded, joined);
+            assert!((&mut shielded).now_or_never().is_none());
+            assert!((&mut joined).now_or_never().is_none());
+            assert!(task::shield(shielded).now_or_never().is_none());
+            assert!(joined.join().now_or_never().is_none());
+            drop(joined);
+            yield_now().await;
+            yield_now().await;
+            trace.assert(&["joined dropped"]);
+        })
+        .unwrap();
+    event_loop.close().unwrap();
+    trace.assert(&["shielded dropped"]);
+}
+
 /// SHI-02: cancelling the shielded task is heard through the shield.
 #[test]
 fn cancelling_the_shielded_is_heard_through_the_shield() {

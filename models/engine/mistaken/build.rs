@@ -22,10 +22,10 @@ fn main() {
             fs::write(&path, text.replace(right, &instead)).expect("room for a copy");
         }
     }
-    // Included in a file that opens by itself.
+    // Included in a file that opens by itself, and has the attributes of a crate.
     let root = copy.join("lib.rs");
     let text = fs::read_to_string(&root).expect("the runtime's root");
-    let lines = text.lines().filter(|line| !line.starts_with("//!"));
+    let lines = text.lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
     fs::write(&root, lines.collect::<Vec<_>>().join("\n")).expect("room for a copy");
 }
 
