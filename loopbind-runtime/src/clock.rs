@@ -152,6 +152,18 @@ mod tests {
         assert_eq!(clock.ahead(Duration::from_nanos(7)), FAR + 12);
     }
 
+    /// What begins now begins now, and not at the last look.
+    #[test]
+    fn a_delay_counts_from_its_making() {
+        let clock = Clock::new(ClockKind::Real);
+        let mut now = Instant::now();
+        while clock.tick(now) == 0 {
+            now = Instant::now();
+        }
+        assert_eq!(clock.last(), 0, "nobody looked");
+        assert!(clock.after(Duration::from_nanos(7)) >= clock.tick(now) + 7);
+    }
+
     #[test]
     fn a_virtual_clock_stands_still_and_never_goes_back() {
         let clock = Clock::new(ClockKind::Virtual);

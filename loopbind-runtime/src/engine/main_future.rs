@@ -190,7 +190,7 @@ mod tests {
     use std::future::poll_fn;
     use std::task::{Poll, Waker};
 
-    use crate::EventLoop;
+    use crate::{EventLoop, LoopError};
 
     /// Two polls, and the waker they saw; `late` is woken between them.
     fn run(event_loop: &EventLoop, late: Option<&Waker>) -> Waker {
@@ -218,6 +218,15 @@ mod tests {
         let known = second.data();
         drop(second);
         assert_eq!(run(&event_loop, Some(&first)).data(), known, "it was free");
+    }
+
+    /// A main future that is done has its value, whatever went wrong behind it.
+    #[test]
+    fn a_value_that_is_there_is_not_lost_to_an_error_of_the_run() {
+        let event_loop = EventLoop::new().unwrap();
+        let failed = || Err(LoopError::Io(std::io::ErrorKind::Other.into()).into());
+        assert_eq!(event_loop.hold().leave(failed(), Some(Ok(7))).unwrap(), 7);
+        assert!(matches!(event_loop.hold().leave::<()>(failed(), None), Err(LoopError::Io(_))));
     }
 
     /// A main future for which more was kept than an entry has room for leaves none of that to the next.
