@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::process::Command;
 use std::rc::Rc;
@@ -982,6 +982,30 @@ fn a_destructor_that_panics_as_its_task_ends_is_reported_and_the_others_run() {
         "closed dropped",
         report,
     ]);
+}
+
+/// CTX-06: what a main future set in its copy of the context goes with the run, and takes along neither the
+/// value nor the panic that the run is left with.
+#[test]
+fn what_a_main_future_set_panics_as_it_goes_and_the_run_has_its_outcome() {
+    static BOMB: ContextVar<Rc<Bomb>> = ContextVar::new("bomb");
+    let (trace, event_loop) = (Trace::new(), EventLoop::new().unwrap());
+    note_reports(&event_loop, &trace);
+    let set = || BOMB.set(Rc::new(Bomb("bang")));
+    let value = event_loop.run_until_complete(async {
+        set();
+        7
+    });
+    trace.note(format!("{:?}", value.unwrap()));
+    let thrown = catch_unwind(AssertUnwindSafe(|| {
+        event_loop.run_until_complete(async {
+            set();
+            panic!("main");
+        })
+    }));
+    trace.note(*thrown.unwrap_err().downcast_ref::<&str>().unwrap());
+    let report = "exception in the destructor of a context variable's value: bang";
+    trace.assert(&[report, "7", "main"]);
 }
 
 /// What a destructor of a bare task sets while it is cancelled is dropped with it.

@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::{Engine, Exit, Reason};
+use crate::context::Place;
 use crate::error::LoopError;
 use crate::panic::{PanicPayload, caught};
 use crate::task::{self, ExceptionContext};
@@ -58,6 +59,21 @@ impl Future for Signpost {
     }
 }
 
+/// The context a main future runs in. What is left there goes with the run, and does not take its value along.
+struct Apart<'a> {
+    engine: &'a Engine,
+    place: Place,
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        if let Err(payload) = self.place.clear() {
+            let message = "exception in the destructor of a context variable's value";
+            self.engine.call_handler(&ExceptionContext::panicked(message, payload));
+        }
+    }
+}
+
 /// The main future is on the loop until this drops.
 struct Mounted<'a> {
     engine: &'a Engine,
@@ -92,7 +108,8 @@ impl Engine {
         future: F,
         place: &'static Location<'static>,
     ) -> Result<F::Output, LoopError> {
-        task::within(&task::copy_current(), || self.complete_here(future, place))
+        let apart = Apart { engine: self, place: task::copy_current() };
+        task::within(&apart.place, || self.complete_here(future, place))
     }
 
     /// The same in the context that is current.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::panic::{caught, discard};
 use crate::sys::Bell;
 
 pub(super) struct Summons {
@@ -44,8 +45,10 @@ impl Summons {
                     // Somebody else's code: called with the lock released.
                     let host = Arc::clone(host);
                     drop(ways);
-                    host.wake_by_ref();
-                    Ok(())
+                    caught(|| host.wake_by_ref()).map_err(|payload| {
+                        discard(payload);
+                        io::Error::other("the waker of the loop's host panicked")
+                    })
                 }
             }
         };
