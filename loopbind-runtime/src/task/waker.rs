@@ -101,7 +101,8 @@ pub(super) fn cloned(waker: &Waker) -> Waker {
     }
 }
 
-/// As `Waker::wake`, where it is one of ours, which runs nobody's code; gives back any other.
+/// As `Waker::wake`, where it is one of ours, which throws nothing: what a host's waker throws, the ring keeps; gives back any
+/// other.
 #[inline]
 pub(super) fn wake_if_ours(waker: Waker) -> Option<Waker> {
     if !ptr::eq(waker.vtable(), &VTABLE) {
