@@ -85,3 +85,27 @@ impl Summons {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Angry;
+
+    impl Wake for Angry {
+        fn wake(self: Arc<Self>) {
+            panic!("angry");
+        }
+    }
+
+    /// Who wakes a task of a guest's is not left by what the host's waker throws.
+    #[test]
+    fn a_hosts_waker_that_panics_is_an_error_of_the_ring() {
+        let ways = Ways { bell: None, host: Some(Arc::new(Waker::from(Arc::new(Angry)))) };
+        let summons = Summons { ways: Mutex::new(ways), unheard: AtomicBool::new(false) };
+        assert!(summons.call().unwrap_err().to_string().contains("panicked"));
+        assert!(summons.went_unheard());
+    }
+}
